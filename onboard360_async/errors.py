@@ -1,0 +1,300 @@
+"""Every error of the SDK: plain values, picklable, and a sentence on what to do next.
+
+Onboard360Error
+├── ConfigurationError          a key, URL or option that cannot work
+├── ValidationError             a value that was refused before it was sent
+├── BudgetExhaustedError        no slot within max_wait_s; nothing spent
+├── DeadlineError               deadline_s passed; no POST is in doubt
+├── NotSentError                connect, DNS or TLS failed: certainly not sent
+├── AnswerLostError             a GET whose answer did not arrive whole
+├── OutcomeUnknownError         a POST that may or may not have been applied
+│   └── ServerOutcomeUnknownError   ... because the server answered 5xx (also a ServerError)
+├── DecodeError                 an answer that is not what the API page shows
+├── PaginationError             a listing that would go on where we must not follow
+├── SyncInAsyncError            a blocking call on the loop that would have to serve it
+├── ApiError                    the server answered with a status that is no success
+│   ├── BadRequestError         400
+│   ├── AuthenticationError     401
+│   ├── NotFoundError           404
+│   ├── RateLimitError          429, and no retry left
+│   └── ServerError             5xx
+├── WebhookError                a webhook that must not be believed
+│   ├── SignatureError
+│   ├── PayloadError
+│   └── TimestampError
+└── ImportFailedError           an import that stopped early; its journal keeps everything
+
+Knows no request, response, key or body object, so that an error can be logged, pickled and kept.
+Source: API page, "Error Handling".
+"""
+
+from attrs import define, field
+
+__all__ = [
+    "ApiError",
+    "AnswerLostError",
+    "AuthenticationError",
+    "BadRequestError",
+    "BudgetExhaustedError",
+    "ConfigurationError",
+    "DeadlineError",
+    "DecodeError",
+    "ImportFailedError",
+    "NotFoundError",
+    "NotSentError",
+    "Onboard360Error",
+    "OutcomeUnknownError",
+    "PaginationError",
+    "PayloadError",
+    "RateLimitError",
+    "ServerError",
+    "ServerOutcomeUnknownError",
+    "SignatureError",
+    "SyncInAsyncError",
+    "TimestampError",
+    "ValidationError",
+    "WebhookError",
+]
+
+
+# slots=False throughout: an exception has a __dict__ anyway, and only there do notes and
+# the two fields below survive BaseException's own pickling.
+@define(slots=False)
+class Onboard360Error(Exception):
+    """The root of them all. `attempts` requests were tried; `done` says what was already done by then."""
+
+    attempts: int = field(default=0, init=False)
+    done: str = field(default="", init=False)
+
+    def _message(self) -> str:
+        return str(getattr(self, "message", ""))
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self._message(), self.done) if part)
+
+
+@define(slots=False)
+class ConfigurationError(Onboard360Error):
+    """A key, URL or option that cannot work. Nothing was sent."""
+
+    message: str
+
+
+@define(slots=False)
+class ValidationError(Onboard360Error):
+    """A value that was refused before it was sent: `field` names it, `candidates` are what would do."""
+
+    message: str
+    field: str | None = None
+    candidates: tuple[str, ...] = ()
+
+
+@define(slots=False)
+class BudgetExhaustedError(Onboard360Error):
+    """No slot of the budget within `max_wait_s`; nothing was spent. `retry_after_s` suits a 503's Retry-After."""
+
+    retry_after_s: float
+
+    def _message(self) -> str:
+        return (
+            f"No request may be sent for {self.retry_after_s:.1f} s more (100 requests a minute are the API's limit)."
+            " Try again then, or allow a longer max_wait_s."
+        )
+
+
+@define(slots=False)
+class DeadlineError(Onboard360Error):
+    """`deadline_s` passed, or would have: `retry_after_s` is the wait that was still ahead, where known.
+
+    No POST is in doubt: one that may have been applied raises OutcomeUnknownError instead.
+    """
+
+    message: str
+    retry_after_s: float | None = None
+
+
+@define(slots=False)
+class NotSentError(Onboard360Error):
+    """The connection could not be made, so the request was certainly not sent. Sending it again is safe."""
+
+    message: str
+    method: str = ""
+    path: str = ""
+
+
+@define(slots=False)
+class AnswerLostError(Onboard360Error):
+    """A GET was sent and its answer did not arrive whole. `items` had been handed on before. Asking again is safe."""
+
+    message: str
+    method: str = "GET"
+    path: str = ""
+    items: int = 0
+
+
+@define(slots=False)
+class OutcomeUnknownError(Onboard360Error):
+    """A POST whose fate is unknown: it may or may not have been applied, and is never resent by itself.
+
+    `email_hash` is the SHA-256 of the email in lower case (so that an error names nobody). `created` is true
+    when the server said that it created the client but the rest of its answer, link included, could not be read.
+    """
+
+    message: str
+    campaign_id: str | None = None
+    email_hash: str | None = None
+    created: bool = False
+
+    def _message(self) -> str:
+        return (
+            f"{self.message} Do not send it again unseen:"
+            " look with find_client(campaign_id=..., email=...) whether the client is there."
+        )
+
+
+@define(slots=False)
+class DecodeError(Onboard360Error):
+    """An answer that is not what the API page shows. `path` says where, e.g. `$.clients[3].email`."""
+
+    message: str
+    path: str = "$"
+
+    def _message(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+@define(slots=False)
+class PaginationError(Onboard360Error):
+    """A listing that would go on where we must not or cannot follow. `items` had been handed on before."""
+
+    message: str
+    items: int = 0
+
+
+@define(slots=False)
+class SyncInAsyncError(Onboard360Error):
+    """A blocking call on the very loop that would have to serve it: it would wait for itself for ever."""
+
+    message: str = (
+        "A blocking call was made on the SDK's own event loop and would never return."
+        " Use AsyncOnboard360 there, or hand the call to another thread."
+    )
+
+
+@define(slots=False)
+class ApiError(Onboard360Error):
+    """The server answered, with a status that is no success. Source: API page, "Error Handling".
+
+    `details` and `body_snippet` are the server's own words and may hold personal data: out of `str` and `repr`.
+    """
+
+    status: int
+    error: str = ""
+    details: str | None = field(default=None, repr=False)
+    method: str = ""
+    path: str = ""
+    retry_after_s: float | None = None
+    body_snippet: str | None = field(default=None, repr=False)
+
+    # What to do next, by status; plain class data, no field.
+    _advice = {
+        400: "Correct the request; the server's reason is in `error` and `details`.",
+        401: "Check the API key (Settings, APIs & Webhooks).",
+        403: "Check that the API key may do this.",
+        404: "Check the campaign id and the base URL.",
+        429: "The account's 100 requests a minute are used up, perhaps by another program; try again later.",
+    }
+
+    def _message(self) -> str:
+        if 300 <= self.status < 400:
+            advice = "The server redirects, which is never followed; check the base URL."
+        elif self.status >= 500:
+            advice = "The server failed; try again later."
+        else:
+            advice = self._advice.get(self.status, "")
+        return f"{self.method} {self.path} was answered {self.status}. {advice}".strip()
+
+
+@define(slots=False)
+class BadRequestError(ApiError):
+    """400: the server refused the request; nothing was created."""
+
+
+@define(slots=False)
+class AuthenticationError(ApiError):
+    """401: the API key is missing, wrong or revoked; nothing was created."""
+
+
+@define(slots=False)
+class NotFoundError(ApiError):
+    """404: no such campaign, or a wrong base URL; nothing was created."""
+
+
+@define(slots=False)
+class RateLimitError(ApiError):
+    """429, and no retry left. UNDOCUMENTED: we take it that nothing was created (A 2)."""
+
+
+@define(slots=False)
+class ServerError(ApiError):
+    """5xx. On a POST it is an OutcomeUnknownError too: the server may have failed after it had created the client."""
+
+
+@define(slots=False)
+class ServerOutcomeUnknownError(ServerError, OutcomeUnknownError):
+    """A POST that was answered 5xx: both a ServerError and an OutcomeUnknownError."""
+
+    status: int
+    error: str = ""
+    details: str | None = field(default=None, repr=False)
+    method: str = ""
+    path: str = ""
+    retry_after_s: float | None = None
+    body_snippet: str | None = field(default=None, repr=False)
+    message: str = "The server failed while it handled a POST, which may or may not have been applied."
+    campaign_id: str | None = None
+    email_hash: str | None = None
+    created: bool = False
+
+    def _message(self) -> str:
+        return f"{self.method} {self.path} was answered {self.status}. {OutcomeUnknownError._message(self)}"
+
+
+@define(slots=False)
+class WebhookError(Onboard360Error):
+    """A webhook that must not be believed: `reason` is for the log, `http_status` for the answer."""
+
+    reason: str
+    http_status: int = 400
+
+    def _message(self) -> str:
+        return self.reason
+
+
+@define(slots=False)
+class SignatureError(WebhookError):
+    """The signature is missing, malformed or wrong."""
+
+    reason: str
+    http_status: int = 401
+
+
+@define(slots=False)
+class PayloadError(WebhookError):
+    """The body is too large or not what the API page shows."""
+
+
+@define(slots=False)
+class TimestampError(WebhookError):
+    """The timestamp is outside the bounds that were asked for."""
+
+    reason: str
+    http_status: int = 401
+
+
+@define(slots=False)
+class ImportFailedError(Onboard360Error):
+    """An import that stopped early. Every row stands in the journal; running the import again goes on from there."""
+
+    message: str
+    journal: str | None = None

@@ -1,0 +1,66 @@
+"""The API's nouns as plain values: campaigns, clients, and clients to be.
+
+Knows no JSON, no HTTP and no handle; how bytes become models is `codec`'s.
+"""
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from attrs import field, frozen
+
+__all__ = ["Campaign", "Client", "NewClient", "email_key"]
+
+_NOTHING_EXTRA: Mapping[str, object] = MappingProxyType({})
+
+
+def email_key(email: str) -> str:
+    """The form in which two spellings of one address are equal: stripped, NFC, lower case.
+
+    UNDOCUMENTED: whether the server itself takes addresses that differ in case for one; the stricter reading
+    is that it may mail both, so we take them for one person.
+    """
+    return unicodedata.normalize("NFC", email.strip()).lower()
+
+
+@frozen
+class Campaign:
+    """A published campaign; times are in UTC. Source: API page, "List Campaigns"."""
+
+    id: str
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    extra: Mapping[str, object] = field(default=_NOTHING_EXTRA, repr=False, hash=False)  # what the page does not name
+
+
+@frozen
+class Client:
+    """A client of a campaign; times are in UTC. Source: API page, "List Clients" and "Add Client".
+
+    `link` is the onboarding link. The API says it once, in the answer that creates the client; listings have None.
+    """
+
+    id: str
+    campaign_id: str
+    email: str = field(repr=False)
+    first_name: str | None = field(default=None, repr=False)
+    last_name: str | None = field(default=None, repr=False)
+    company_name: str | None = field(default=None, repr=False)
+    phone: str | None = field(default=None, repr=False)
+    created_at: datetime = field(kw_only=True)
+    link: str | None = field(default=None, repr=False, kw_only=True)
+    extra: Mapping[str, object] = field(default=_NOTHING_EXTRA, repr=False, hash=False, kw_only=True)
+
+
+@frozen
+class NewClient:
+    """A client to be added. Source: API page, "Add Client" (required: campaign_id, email)."""
+
+    campaign_id: str
+    email: str = field(repr=False)
+    first_name: str | None = field(default=None, repr=False)
+    last_name: str | None = field(default=None, repr=False)
+    company_name: str | None = field(default=None, repr=False)
+    phone: str | None = field(default=None, repr=False)

@@ -1,0 +1,42 @@
+"""Every number of the SDK, once: with its unit, and whether the API page documents it or we chose it.
+
+Knows nothing else. Docs, help texts and defaults read from here.
+"""
+
+from typing import Final
+
+__all__: list[str] = []
+
+# The service
+BASE_URL: Final = "https://app.360onboard.com/api/v1"  # documented ("Base URL")
+API_PATH: Final = "/api/v1"  # documented ("Base URL")
+API_KEY_VARIABLE: Final = "ONBOARD360_API_KEY"  # our choice
+BASE_URL_VARIABLE: Final = "ONBOARD360_BASE_URL"  # our choice
+BUDGET_VARIABLE: Final = "ONBOARD360_BUDGET"  # our choice
+WEBHOOK_SECRET_VARIABLE: Final = "ONBOARD360_WEBHOOK_SECRET"  # our choice
+
+# The budget
+LIMIT: Final = 100  # requests per window; documented ("429 - Rate limit exceeded (100 requests/minute)")
+WINDOW_S: Final = 60.0  # seconds; documented (the minute of "100 requests/minute")
+MARGIN_SHARE: Final = 1 / 60  # of the window; our choice: 1 s a minute for clock drift and whole-second servers
+BURST: Final = 20  # requests at once; our choice
+SHARED_RETRY_S: Final = 0.05  # seconds until a waiter looks again when only another loop can help; our choice
+
+# One request
+TIMEOUT_S: Final = 30.0  # seconds per attempt; our choice
+MAX_RETRIES: Final = 2  # further attempts after the first; our choice
+BACKOFF_BASE_S: Final = 0.5  # seconds, doubled per attempt, full jitter; our choice
+BACKOFF_CEILING_S: Final = 8.0  # seconds; our choice
+PAUSE_BASE_SHARE: Final = 1 / 60  # of the window: the first pause after a 429 without Retry-After; our choice
+KEEPALIVE_S: Final = 3.0  # seconds; our choice: shorter than a server's idle close, which would eat a POST
+MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # bytes of one answer that is read whole; our choice
+SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `body_snippet`; our choice
+
+# A listing
+MAX_ITEM_BYTES: Final = 16 * 1024 * 1024  # characters of one element or member; our choice
+ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths that look like a silent cap; our choice
+
+# An import
+IMPORT_CONCURRENCY: Final = 4  # POSTs in flight; our choice: bounds what a crash leaves unknown
+MAX_EMAIL_CHARS: Final = 254  # characters; our choice, after RFC 5321
+PROGRESS_EVERY_S: Final = 30.0  # seconds between progress lines without a terminal; our choice
