@@ -31,8 +31,8 @@ Source: API page, "Error Handling".
 from attrs import define, field
 
 __all__ = [
-    "ApiError",
     "AnswerLostError",
+    "ApiError",
     "AuthenticationError",
     "BadRequestError",
     "BudgetExhaustedError",
@@ -55,6 +55,18 @@ __all__ = [
     "ValidationError",
     "WebhookError",
 ]
+
+
+_ADVICE = {  # what to do next, by status
+    400: "Correct the request; `details` may say more.",
+    401: "Check the API key (Settings, APIs & Webhooks).",
+    403: "Check that the API key may do this.",
+    404: "Check the campaign id and the base URL.",
+    429: "The account's 100 requests a minute are used up, perhaps by another program; try again later.",
+}
+_LOOK_FIRST = (
+    "Do not send it again unseen: look with find_client(campaign_id=..., email=...) whether the client is there."
+)
 
 
 # slots=False throughout: an exception has a __dict__ anyway, and only there do notes and
@@ -146,10 +158,7 @@ class OutcomeUnknownError(Onboard360Error):
     created: bool = False
 
     def _message(self) -> str:
-        return (
-            f"{self.message} Do not send it again unseen:"
-            " look with find_client(campaign_id=..., email=...) whether the client is there."
-        )
+        return f"{self.message} {_LOOK_FIRST}"
 
 
 @define(slots=False)
@@ -196,23 +205,15 @@ class ApiError(Onboard360Error):
     retry_after_s: float | None = None
     body_snippet: str | None = field(default=None, repr=False)
 
-    # What to do next, by status; plain class data, no field.
-    _advice = {
-        400: "Correct the request; the server's reason is in `error` and `details`.",
-        401: "Check the API key (Settings, APIs & Webhooks).",
-        403: "Check that the API key may do this.",
-        404: "Check the campaign id and the base URL.",
-        429: "The account's 100 requests a minute are used up, perhaps by another program; try again later.",
-    }
-
     def _message(self) -> str:
         if 300 <= self.status < 400:
             advice = "The server redirects, which is never followed; check the base URL."
         elif self.status >= 500:
             advice = "The server failed; try again later."
         else:
-            advice = self._advice.get(self.status, "")
-        return f"{self.method} {self.path} was answered {self.status}. {advice}".strip()
+            advice = _ADVICE.get(self.status, "")
+        reason = f" ({self.error})" if self.error else ""
+        return f"{self.method} {self.path} was answered {self.status}{reason}. {advice}".strip()
 
 
 @define(slots=False)
@@ -257,7 +258,7 @@ class ServerOutcomeUnknownError(ServerError, OutcomeUnknownError):
     created: bool = False
 
     def _message(self) -> str:
-        return f"{self.method} {self.path} was answered {self.status}. {OutcomeUnknownError._message(self)}"
+        return f"{self.method} {self.path} was answered {self.status}. {self.message} {_LOOK_FIRST}"
 
 
 @define(slots=False)

@@ -7,8 +7,9 @@ import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
-from attrs import field, frozen
+from attrs import field, fields_dict, frozen
 
 __all__ = ["Campaign", "Client", "NewClient", "email_key"]
 
@@ -25,7 +26,20 @@ def email_key(email: str) -> str:
 
 
 @frozen
-class Campaign:
+class _Picklable:
+    """A model whose read-only `extra` survives pickling and copying, which a mapping proxy alone does not."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        values = {name: getattr(self, name) for name in fields_dict(type(self))}
+        return _rebuilt, (type(self), values | {"extra": dict(values["extra"])})
+
+
+def _rebuilt(model: type["Campaign | Client"], values: dict[str, Any]) -> "Campaign | Client":
+    return model(**values | {"extra": MappingProxyType(values["extra"])})
+
+
+@frozen
+class Campaign(_Picklable):
     """A published campaign; times are in UTC. Source: API page, "List Campaigns"."""
 
     id: str
@@ -36,7 +50,7 @@ class Campaign:
 
 
 @frozen
-class Client:
+class Client(_Picklable):
     """A client of a campaign; times are in UTC. Source: API page, "List Clients" and "Add Client".
 
     `link` is the onboarding link. The API says it once, in the answer that creates the client; listings have None.

@@ -13,7 +13,7 @@ API_PATH: Final = "/api/v1"  # documented ("Base URL")
 API_KEY_VARIABLE: Final = "ONBOARD360_API_KEY"  # our choice
 BASE_URL_VARIABLE: Final = "ONBOARD360_BASE_URL"  # our choice
 BUDGET_VARIABLE: Final = "ONBOARD360_BUDGET"  # our choice
-WEBHOOK_SECRET_VARIABLE: Final = "ONBOARD360_WEBHOOK_SECRET"  # our choice
+WEBHOOK_SECRET_VARIABLE: Final = "ONBOARD360_WEBHOOK_SECRET"  # noqa: S105 - the name of one; our choice
 
 # The budget
 LIMIT: Final = 100  # requests per window; documented ("429 - Rate limit exceeded (100 requests/minute)")
@@ -33,7 +33,8 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # bytes of one answer that is read who
 SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `body_snippet`; our choice
 
 # A listing
-MAX_ITEM_BYTES: Final = 16 * 1024 * 1024  # characters of one element or member; our choice
+MAX_ITEM_CHARS: Final = 16 * 1024 * 1024  # characters of one element or member; our choice
+RETRY_ITEM_CHARS: Final = 4096  # characters; a longer element doubles before it is tried again; our choice
 ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths that look like a silent cap; our choice
 
 # An import
