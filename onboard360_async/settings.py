@@ -29,6 +29,9 @@ BACKOFF_BASE_S: Final = 0.5  # seconds, doubled per attempt, full jitter; our ch
 BACKOFF_CEILING_S: Final = 8.0  # seconds; our choice
 PAUSE_BASE_SHARE: Final = 1 / 60  # of the window: the first pause after a 429 without Retry-After; our choice
 KEEPALIVE_S: Final = 3.0  # seconds; our choice: shorter than a server's idle close, which would eat a POST
+USER_AGENT: Final = "onboard360-async"  # our choice
+SHORTEST_TIMEOUT_S: Final = 0.001  # seconds: what is left of a deadline is never rounded to "for ever"; our choice
+MAX_ERROR_BYTES: Final = 64 * 1024  # bytes of an error answer that are read; our choice
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # bytes of one answer that is read whole; our choice
 SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `body_snippet`; our choice
 

@@ -1,0 +1,315 @@
+"""The asynchronous handle: campaigns, clients, add. The legs (codec, transport, importer) meet here.
+
+Knows how a call is put together, not how one is sent. Source: API page, "API Endpoints".
+"""
+
+import asyncio
+import hashlib
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from enum import Enum
+from types import TracebackType
+from typing import Final, Self
+from weakref import WeakValueDictionary
+
+import aiohttp
+from attrs import evolve
+
+from onboard360_async import settings
+from onboard360_async.access import ApiKey, KeySource, check_base_url
+from onboard360_async.budget import Budget, Priority
+from onboard360_async.checks import check_email, check_new_client, check_text, pick_campaign
+from onboard360_async.codec import decode_campaigns, decode_client, decode_json, encode_client, encode_json
+from onboard360_async.errors import ConfigurationError, ValidationError
+from onboard360_async.listing import ClientListing
+from onboard360_async.models import Campaign, Client, NewClient, email_key
+from onboard360_async.options import Event, Options, Request
+from onboard360_async.pool import Pool
+from onboard360_async.transport import Call, Transport
+
+__all__ = ["UNSET", "AsyncOnboard360", "Unset"]
+
+
+class Unset(Enum):
+    """The type of UNSET, which stands for an argument that was left out: None would be a value of its own."""
+
+    UNSET = "left out"
+
+
+UNSET: Final = Unset.UNSET
+_PATH: Final = re.compile(r"(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)+")  # RFC 3986, without empty segments
+_METHOD: Final = re.compile(r"[A-Z]+")
+
+
+class AsyncOnboard360:
+    """The 360Onboard API for one key: every call typed, and inside the account's 100 requests a minute.
+
+    `api_key` and `base_url` are taken from ONBOARD360_API_KEY and ONBOARD360_BASE_URL if left out. `api_key` may be a
+    callable, plain or async, for keys that rotate. `timeout_s` is for each attempt, `deadline_s` for a whole call with
+    its waits. A `session` that is passed in stays the caller's to close.
+    Handles of one process with the same key and base URL share one budget, unless one is passed in.
+    Raises ConfigurationError for what cannot work; nothing is sent before the first call.
+    Source: API page, "Authentication" and "Base URL".
+    """
+
+    def __init__(
+        self,
+        api_key: KeySource | None = None,
+        *,
+        base_url: str | None = None,
+        budget: Budget | str | None = None,
+        timeout_s: float = settings.TIMEOUT_S,
+        deadline_s: float | None = None,
+        max_retries: int = settings.MAX_RETRIES,
+        session: aiohttp.ClientSession | None = None,
+        on_event: Callable[[Event], None] | None = None,
+        page_size: int | None = None,
+        allow_insecure: bool = False,
+    ) -> None:
+        self._options = Options(timeout_s=timeout_s, max_retries=max_retries, deadline_s=deadline_s)
+        if page_size is not None and (type(page_size) is not int or page_size < 1):
+            raise ConfigurationError("page_size must be a whole number of at least 1.")
+        self._page_size = page_size
+        self._owns_pool = True
+        self._transport = Transport(
+            ApiKey(api_key),
+            check_base_url(base_url, allow_insecure=allow_insecure),
+            Pool(session),
+            budget=budget if budget is not None else os.environ.get(settings.BUDGET_VARIABLE) or None,
+            on_event=on_event,
+        )
+        self._adding: WeakValueDictionary[tuple[int, str, str], asyncio.Lock] = WeakValueDictionary()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(api_key=<hidden>, base_url={str(self._transport.base_url)!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connections; closing twice is fine. A copy from `with_options` leaves them to the original."""
+        if self._owns_pool:
+            await self._transport.pool.close()
+
+    @property
+    def budget(self) -> Budget:
+        """The budget that this handle's requests are taken from.
+
+        ConfigurationError if the key comes from an async callable and no budget was passed in.
+        """
+        return self._transport.budget_now()
+
+    def with_options(
+        self,
+        *,
+        timeout_s: float | Unset = UNSET,
+        priority: Priority | Unset = UNSET,
+        deadline_s: float | Unset | None = UNSET,
+        max_wait_s: float | Unset | None = UNSET,
+        api_key: KeySource | Unset = UNSET,
+    ) -> Self:
+        """A light copy with other defaults: it shares the connections, and the budget unless the key changes."""
+        given = {"timeout_s": timeout_s, "priority": priority, "deadline_s": deadline_s, "max_wait_s": max_wait_s}
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__)
+        copy._options = evolve(self._options, **{name: value for name, value in given.items() if value is not UNSET})
+        copy._owns_pool = False
+        if not isinstance(api_key, Unset):
+            copy._transport = self._transport.with_key(ApiKey(api_key))
+        return copy
+
+    # --- campaigns ---
+
+    async def list_campaigns(
+        self,
+        *,
+        priority: Priority | None = None,
+        deadline_s: float | None = None,
+        max_wait_s: float | None = None,
+    ) -> list[Campaign]:
+        """All published campaigns. Source: API page, "List Campaigns"."""
+        call = self._call(Request("GET", "/campaigns"), priority, deadline_s, max_wait_s)
+        return await call.read(decode_campaigns)
+
+    async def find_campaign(
+        self,
+        id_or_name: str,
+        *,
+        priority: Priority | None = None,
+        deadline_s: float | None = None,
+        max_wait_s: float | None = None,
+    ) -> Campaign:
+        """The one campaign with this id, or this name (capitals do not matter if no name is exactly so).
+
+        ValidationError, with the candidates, if there is none or more than one.
+        """
+        check_text("id_or_name", id_or_name)
+        campaigns = await self.list_campaigns(priority=priority, deadline_s=deadline_s, max_wait_s=max_wait_s)
+        return pick_campaign(id_or_name, campaigns)
+
+    # --- clients ---
+
+    def iter_clients(
+        self,
+        *,
+        campaign_id: str | Unset = UNSET,
+        priority: Priority | None = None,
+        deadline_s: float | None = None,
+        max_wait_s: float | None = None,
+    ) -> ClientListing:
+        """Everybody, or everybody in one campaign, as they arrive: `async for client in api.iter_clients()`.
+
+        Constant memory at any length; `.batches()` gives lists. Links are not in listings, so `link` is None.
+        Leaving the loop early closes the connection. An answer that breaks off raises AnswerLostError after the
+        clients that did arrive; one that goes on on a further page raises PaginationError likewise.
+        Source: API page, "List Clients".
+        """
+        params = {} if isinstance(campaign_id, Unset) else {"campaign_id": check_text("campaign_id", campaign_id)}
+        if self._page_size is not None:
+            params["limit"] = str(self._page_size)  # UNDOCUMENTED: a hint that a server may ignore (tests/test_api.py)
+        request = Request("GET", "/clients", params)
+        return ClientListing(lambda: self._call(request, priority, deadline_s, max_wait_s))
+
+    async def list_clients(
+        self,
+        *,
+        campaign_id: str | Unset = UNSET,
+        priority: Priority | None = None,
+        deadline_s: float | None = None,
+        max_wait_s: float | None = None,
+    ) -> list[Client]:
+        """Everybody, or everybody in one campaign, as one list. Errors as for `iter_clients`."""
+        listing = self.iter_clients(
+            campaign_id=campaign_id, priority=priority, deadline_s=deadline_s, max_wait_s=max_wait_s
+        )
+        return [client async for batch in listing.batches() for client in batch]
+
+    async def find_client(
+        self,
+        *,
+        campaign_id: str,
+        email: str,
+        priority: Priority | None = None,
+        deadline_s: float | None = None,
+        max_wait_s: float | None = None,
+    ) -> Client | None:
+        """The first client of a campaign with this email (capitals do not matter), or None: by one streamed listing."""
+        check_email(email)
+        wanted = email_key(email)
+        listing = self.iter_clients(
+            campaign_id=campaign_id, priority=priority, deadline_s=deadline_s, max_wait_s=max_wait_s
+        )
+        async with aclosing(listing.batches()) as batches:
+            async for batch in batches:
+                for client in batch:
+                    if email_key(client.email) == wanted:
+                        return client
+        return None
+
+    async def add_client(
+        self,
+        *,
+        campaign_id: str,
+        email: str,
+        first_name: str | None = None,
+        last_name: str | None = None,
+        company_name: str | None = None,
+        phone: str | None = None,
+        priority: Priority | None = None,
+        deadline_s: float | None = None,
+        max_wait_s: float | None = None,
+    ) -> Client:
+        """Add a client to a campaign; `client.link` is the onboarding link, which the API says only here.
+
+        OutcomeUnknownError if the request left and its fate is unknown: it is never sent again by itself, since the
+        API knows no idempotency key. Any other error means that nothing was created.
+        Source: API page, "Add Client" (required: campaign_id, email).
+        """
+        client = NewClient(campaign_id, email, first_name, last_name, company_name, phone)
+        return await self._add(client, self._with(priority, deadline_s, max_wait_s))
+
+    async def ensure_client(
+        self,
+        *,
+        campaign_id: str,
+        email: str,
+        first_name: str | None = None,
+        last_name: str | None = None,
+        company_name: str | None = None,
+        phone: str | None = None,
+        priority: Priority | None = None,
+        deadline_s: float | None = None,
+        max_wait_s: float | None = None,
+    ) -> Client:
+        """The client with this email in the campaign: found (`link` is None, names stay as they are), or added.
+
+        Calls for one person through one handle wait for each other. It is not atomic beyond that: two processes that
+        ask at the same moment may both add. Errors as for `find_client` and `add_client`.
+        """
+        new = NewClient(campaign_id, email, first_name, last_name, company_name, phone)
+        check_new_client(new)
+        key = (id(asyncio.get_running_loop()), campaign_id, email_key(email))
+        lock = self._adding.setdefault(key, asyncio.Lock())
+        async with lock:
+            found = await self.find_client(
+                campaign_id=campaign_id, email=email, priority=priority, deadline_s=deadline_s, max_wait_s=max_wait_s
+            )
+            return found or await self._add(new, self._with(priority, deadline_s, max_wait_s))
+
+    # --- anything else ---
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        priority: Priority | None = None,
+        deadline_s: float | None = None,
+        max_wait_s: float | None = None,
+    ) -> object:
+        """The decoded JSON of any call, budgeted and judged like the others; None for an empty answer.
+
+        `path` follows the base URL: "/clients". What is not a GET, HEAD or OPTIONS counts as changing something, so
+        it is never sent again while its fate is unknown.
+        """
+        if not isinstance(method, str) or not _METHOD.fullmatch(method):
+            raise ValidationError("The method must be in capitals, such as GET.", "method")
+        if not isinstance(path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
+            raise ValidationError("The path must look like /clients, without host, query or '..'.", "path")
+        body = None if json is None else encode_json(json)
+        call = self._call(Request(method, path, params, body), priority, deadline_s, max_wait_s)
+        return await call.read(decode_json)
+
+    # --- inside ---
+
+    def _with(self, priority: Priority | None, deadline_s: float | None, max_wait_s: float | None) -> Options:
+        if priority is None and deadline_s is None and max_wait_s is None:
+            return self._options
+        given = {"priority": priority, "deadline_s": deadline_s, "max_wait_s": max_wait_s}
+        return evolve(self._options, **{name: value for name, value in given.items() if value is not None})
+
+    def _call(
+        self, request: Request, priority: Priority | None, deadline_s: float | None, max_wait_s: float | None
+    ) -> Call:
+        return Call(self._transport, request, self._with(priority, deadline_s, max_wait_s))
+
+    async def _add(self, client: NewClient, options: Options, before_send: Callable[[], None] | None = None) -> Client:
+        check_new_client(client)
+        request = Request(
+            "POST",
+            "/clients",
+            body=encode_client(client),
+            campaign_id=client.campaign_id,
+            email_hash=hashlib.sha256(email_key(client.email).encode("utf-8", "surrogatepass")).hexdigest(),
+            before_send=before_send,
+        )
+        return await Call(self._transport, request, options).read(decode_client)

@@ -1,0 +1,68 @@
+"""What is refused before anything is sent: arguments that cannot be meant.
+
+Knows no request. A message names the argument, never its value, which may be a person's.
+"""
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+
+from onboard360_async.errors import ValidationError
+from onboard360_async.models import Campaign, NewClient
+
+__all__ = ["check_email", "check_new_client", "check_text", "pick_campaign"]
+
+_OPTIONAL = ("first_name", "last_name", "company_name", "phone")
+
+
+def check_text(name: str, value: object) -> str:
+    """A required text. ValidationError if it is None, empty or no text: the failed look-up of somebody else."""
+    if not isinstance(value, str):
+        raise ValidationError(f"{name} must be text, not {type(value).__name__}; nothing was sent.", name)
+    if not value.strip():
+        raise ValidationError(f"{name} is empty; nothing was sent.", name)
+    return value
+
+
+def check_email(email: object) -> None:
+    """What every address has: one @ with something on both sides, and neither spaces nor control characters."""
+    text = check_text("email", email).strip()
+    name, at, host = text.partition("@")
+    if not (name and at and host) or "@" in host or not text.isprintable() or any(map(str.isspace, text)):
+        raise ValidationError("email is not an email address; nothing was sent.", "email")
+
+
+def check_new_client(client: NewClient) -> None:
+    """The fields of a client to be added. Source: API page, "Add Client" (required: campaign_id, email)."""
+    check_text("campaign_id", client.campaign_id)
+    check_email(client.email)
+    for name in _OPTIONAL:
+        value = getattr(client, name)
+        if value is not None and not isinstance(value, str):
+            raise ValidationError(f"{name} must be text or None, not {type(value).__name__}; nothing was sent.", name)
+
+
+def pick_campaign(wanted: str, campaigns: Sequence[Campaign]) -> Campaign:
+    """The one campaign with this id, else this name, else this name in other capitals.
+
+    ValidationError, with the candidates, if there is none or more than one.
+    """
+    wanted = wanted.strip()
+    ways: tuple[Callable[[Campaign], bool], ...] = (
+        lambda campaign: campaign.id == wanted,
+        lambda campaign: campaign.name.strip() == wanted,
+        lambda campaign: campaign.name.strip().casefold() == wanted.casefold(),
+    )
+    for fits in ways:
+        found = [campaign for campaign in campaigns if fits(campaign)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            message = f"{len(found)} campaigns are called {wanted!r}; give the id instead."
+            raise ValidationError(message, "campaign", _named(found))
+    close = get_close_matches(wanted, [campaign.name for campaign in campaigns], n=5, cutoff=0.5)
+    near = [campaign for campaign in campaigns if campaign.name in close] or campaigns
+    raise ValidationError(f"No published campaign is called {wanted!r}.", "campaign", _named(near))
+
+
+def _named(campaigns: Sequence[Campaign]) -> tuple[str, ...]:
+    return tuple(f"{campaign.name} ({campaign.id})" for campaign in campaigns)

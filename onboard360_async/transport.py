@@ -1,0 +1,334 @@
+"""One request: budgeted, sent, judged, and sent again where that is safe.
+
+Knows no client and no listing: it takes a method, a path and bytes, and gives a 2xx answer or an error that says what
+is known. What may be sent again is `verdict`'s to say, and when is the budget's.
+"""
+
+import asyncio
+import logging
+import math
+import random
+from collections.abc import AsyncGenerator, Callable
+from typing import Final, NoReturn, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from onboard360_async import settings
+from onboard360_async.access import ApiKey
+from onboard360_async.budget import Budget
+from onboard360_async.budget.gate import Slot
+from onboard360_async.budget.registry import budget_for
+from onboard360_async.codec import decode_error
+from onboard360_async.errors import (
+    AnswerLostError,
+    BudgetExhaustedError,
+    ConfigurationError,
+    DeadlineError,
+    DecodeError,
+    NotSentError,
+    Onboard360Error,
+    OutcomeUnknownError,
+    ServerOutcomeUnknownError,
+)
+from onboard360_async.options import Event, Options, Request
+from onboard360_async.pool import Pool, Traced
+from onboard360_async.retry_after import retry_after_s
+from onboard360_async.verdict import Body, Verdict, error_class, judge
+from onboard360_async.wire import WIRE_ERRORS, SentTwiceError, likely_base, no_people, read_error, read_whole, reason_of
+
+__all__ = ["Call", "Transport"]
+
+T = TypeVar("T")
+logger: Final = logging.getLogger("onboard360_async")
+
+
+class Transport:
+    """Where requests go: the service, the key, the connections, the budget and the one who listens."""
+
+    def __init__(
+        self,
+        key: ApiKey,
+        base_url: URL,
+        pool: Pool,
+        *,
+        budget: Budget | str | None,
+        on_event: Callable[[Event], None] | None,
+    ) -> None:
+        self.key, self.base_url, self.pool = key, base_url, pool
+        self._given = budget
+        self._on_event = on_event
+
+    def budget(self, key: str) -> Budget:
+        """The budget that was given, else the one that the process keeps for this key and base URL."""
+        if isinstance(self._given, Budget):
+            return self._given
+        return budget_for(key, str(self.base_url), store=self._given)
+
+    def budget_now(self) -> Budget:
+        """The same for the key of the moment. ConfigurationError if that can only be awaited."""
+        if isinstance(self._given, Budget):
+            return self._given
+        key = self.key.now()
+        if key is None:
+            raise ConfigurationError("The key comes from an async callable: pass a Budget(scope=...) to look at it.")
+        return self.budget(key)
+
+    def with_key(self, key: ApiKey) -> "Transport":
+        """The same connections for another key, and so with another budget."""
+        store = None if isinstance(self._given, Budget) else self._given
+        return Transport(key, self.base_url, self.pool, budget=store, on_event=self._on_event)
+
+    def url(self, request: Request) -> URL:
+        """The full address of a request."""
+        url = URL(f"{self.base_url}{request.path}", encoded=True)
+        return url.with_query(request.params) if request.params else url
+
+    def tell(self, event: Event) -> None:
+        """Hand an event to the one who listens; what fails there is logged, since a request may be under way."""
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:
+            logger.exception("an on_event hook failed on %r", event.name)
+
+
+class Call(Traced):
+    """One logical request and its attempts, until there is a 2xx answer or an error."""
+
+    def __init__(self, transport: Transport, request: Request, options: Options) -> None:
+        self.attempts = 0
+        self._transport, self._request, self._options = transport, request, options
+        self._deadline_at: float | None = None
+        self._wait_s = 0.0  # before the next attempt
+        self._sent = False  # the current attempt's headers are out
+        self._mark_sent: Callable[[], None] = lambda: None
+
+    async def read(self, decode: Callable[[bytes], T]) -> T:
+        """The decoded body of a 2xx answer, read whole within `timeout_s`."""
+        while True:
+            response = await self.answer()
+            try:
+                async with response:
+                    return decode(await read_whole(response))
+            except WIRE_ERRORS as error:
+                body, fault, reason = Body.CUT, None, reason_of(error)
+            except DecodeError as error:
+                body, fault, reason = Body.WRONG, error, str(error)
+            self._judge(response.status, reason, body, fault)
+
+    async def answer(self, *, streamed: bool = False) -> aiohttp.ClientResponse:
+        """A 2xx answer whose headers are in; its body is still to be read, and the answer to be released.
+
+        A streamed one may take longer than `timeout_s` as a whole, but not between two of its pieces.
+        """
+        if self._deadline_at is None and self._options.deadline_s is not None:
+            self._deadline_at = asyncio.get_running_loop().time() + self._options.deadline_s
+        while True:
+            await self._back_off()
+            response = await self._attempt(streamed=streamed)
+            if response is not None:
+                return response
+
+    async def chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+        """The pieces of a streamed answer. AnswerLostError if it breaks off, DeadlineError at the deadline."""
+        while True:
+            try:
+                async with asyncio.timeout_at(self._deadline_at):
+                    chunk = await response.content.readany()
+            except WIRE_ERRORS as error:
+                reason = reason_of(error)
+                break
+            if not chunk:
+                return
+            yield chunk
+        if self._is_late():
+            raise self._late()
+        raise AnswerLostError(self._broken_off(reason), self._request.method, self._request.path)
+
+    def lost(self, error: AnswerLostError | DecodeError, *, status: int, items: int) -> None:
+        """Judge a streamed answer that could not be read to its end: raise, or leave the way free to ask again."""
+        body = Body.CUT if isinstance(error, AnswerLostError) else Body.WRONG
+        verdict = judge(self._request.method, sent=True, status=status, body=body)
+        if items:
+            error.done = f"{items} clients were handed on before."
+            self._give_up(error)
+        self._retry_or_raise(verdict, error)
+
+    def headers_sent(self) -> None:
+        """Called by the trace hook just before the first byte leaves."""
+        if self._sent:
+            raise SentTwiceError
+        self._sent = True
+        self._mark_sent()
+        self.tell("sent")
+
+    # --- one attempt ---
+
+    async def _attempt(self, *, streamed: bool) -> aiohttp.ClientResponse | None:
+        """A 2xx answer; None if there was none and the call may try again; else the error that says what is known."""
+        key = await self._transport.key.get()
+        self.tell("queued", attempt=self.attempts + 1)
+        options = self._options
+        try:
+            async with self._transport.budget(key).slot(
+                priority=options.priority,
+                deadline_s=self._remaining_s(),
+                max_wait_s=options.max_wait_s,
+                grace_s=options.timeout_s,
+            ) as slot:
+                self.attempts += 1
+                self.tell("granted", seconds=slot.waited_s)
+                found = await self._exchange(slot, key, streamed=streamed)
+        except (BudgetExhaustedError, DeadlineError) as error:
+            self._sign(error)
+            raise
+        self.tell("settled" if self._sent else "released")
+        if isinstance(found, str):
+            self._judge(None, found)
+            return None
+        if 200 <= found.status < 300:
+            return found
+        self._judge_refusal(found, await read_error(found))
+        return None
+
+    async def _exchange(self, slot: Slot, key: str, *, streamed: bool) -> aiohttp.ClientResponse | str:
+        """Send, and settle the slot when the answer's headers are in; without an answer, why there is none."""
+        request = self._request
+        session = await self._transport.pool.session()
+        self._sent = False
+        self._mark_sent = slot.sent
+        if request.before_send is not None:
+            request.before_send()
+        started = asyncio.get_running_loop().time()
+        try:
+            response = await session.request(
+                request.method,
+                self._transport.url(request),
+                data=request.body,
+                headers=_headers(key, request),
+                allow_redirects=False,
+                timeout=self._timeout(streamed=streamed),
+                trace_request_ctx=self,
+            )
+        except WIRE_ERRORS as error:
+            return reason_of(error)
+        if response.status == 429:
+            slot.refused(retry_after_s(response.headers))
+        else:
+            slot.answered()
+        self.tell("answered", status=response.status, seconds=asyncio.get_running_loop().time() - started)
+        return response
+
+    def _timeout(self, *, streamed: bool) -> aiohttp.ClientTimeout:
+        remaining_s = self._remaining_s()
+        limit_s = self._options.timeout_s if remaining_s is None else min(self._options.timeout_s, remaining_s)
+        limit_s = max(limit_s, settings.SHORTEST_TIMEOUT_S)  # aiohttp takes 0 for "for ever"
+        if streamed:
+            return aiohttp.ClientTimeout(total=None, connect=limit_s, sock_read=limit_s, ceil_threshold=math.inf)
+        return aiohttp.ClientTimeout(total=limit_s, ceil_threshold=math.inf)
+
+    async def _back_off(self) -> None:
+        wait_s, self._wait_s = self._wait_s, 0.0
+        if wait_s == 0.0:
+            return
+        remaining_s = self._remaining_s()
+        if remaining_s is not None and remaining_s <= wait_s:
+            raise self._late(wait_s)
+        await asyncio.sleep(wait_s)
+
+    def _remaining_s(self) -> float | None:
+        if self._deadline_at is None:
+            return None
+        return max(0.0, self._deadline_at - asyncio.get_running_loop().time())
+
+    def _is_late(self) -> bool:
+        return self._remaining_s() == 0.0
+
+    # --- what it proves ---
+
+    def _judge(self, status: int | None, reason: str, body: Body = Body.CUT, fault: DecodeError | None = None) -> None:
+        """Judge an attempt without a readable answer: raise, or return if the request may be sent again."""
+        method, path = self._request.method, self._request.path
+        verdict = judge(method, sent=self._sent, status=status, body=body)
+        error: Onboard360Error
+        if verdict is Verdict.WRONG and fault is not None:
+            error = fault
+        elif verdict is Verdict.NOT_SENT:
+            host = self._transport.base_url.authority
+            error = NotSentError(f"Could not connect to {host} ({reason}); the request was not sent.", method, path)
+        elif verdict is Verdict.LOST:
+            error = AnswerLostError(self._broken_off(reason), method, path)
+        else:
+            created = verdict is Verdict.CREATED
+            what = (
+                f"was answered {status}, but the answer could not be read" if created else "was sent, but not answered"
+            )
+            error = OutcomeUnknownError(
+                f"{method} {path} {what} ({reason}).", self._request.campaign_id, self._request.email_hash, created
+            )
+        self._retry_or_raise(verdict, error)
+
+    def _judge_refusal(self, response: aiohttp.ClientResponse, body: bytes) -> None:
+        """Judge an answer whose status is no success."""
+        request, status = self._request, response.status
+        verdict = judge(request.method, sent=True, status=status)
+        reason, details = decode_error(body)
+        reason = no_people(reason)
+        if verdict is Verdict.REDIRECTED:
+            reason = likely_base(response, request.path)
+        wait_s = retry_after_s(response.headers)
+        snippet = body.decode("utf-8", "replace")[: settings.SNIPPET_CHARS]
+        told = (status, reason, details, request.method, request.path, wait_s, snippet)
+        if verdict is Verdict.UNKNOWN:
+            unknown = ServerOutcomeUnknownError(*told)
+            unknown.campaign_id, unknown.email_hash = request.campaign_id, request.email_hash
+            self._give_up(unknown)
+        self._retry_or_raise(verdict, error_class(status)(*told), at_least_s=wait_s or 0.0)
+
+    def _retry_or_raise(self, verdict: Verdict, error: Onboard360Error, *, at_least_s: float = 0.0) -> None:
+        if not verdict.again or self.attempts > self._options.max_retries:
+            self._give_up(error)
+        if self._is_late():
+            raise self._late()
+        if verdict is not Verdict.NOT_APPLIED:  # there the budget pauses everybody; no wait of our own on top
+            most_s = min(settings.BACKOFF_CEILING_S, settings.BACKOFF_BASE_S * 2 ** (self.attempts - 1))
+            self._wait_s = max(random.uniform(0.0, most_s), min(at_least_s, settings.WINDOW_S))  # noqa: S311 - no secret
+        self.tell("retried", seconds=self._wait_s)
+
+    def _give_up(self, error: Onboard360Error) -> NoReturn:
+        self._sign(error)
+        self.tell("failed", status=getattr(error, "status", None))
+        raise error from None
+
+    def _late(self, wait_s: float | None = None) -> DeadlineError:
+        error = DeadlineError("deadline_s passed before there was an answer.", wait_s)
+        self._sign(error)
+        return error
+
+    def _sign(self, error: Onboard360Error) -> None:
+        error.attempts = self.attempts
+        if self.attempts and not error.done and error.__class__ in (BudgetExhaustedError, DeadlineError):
+            error.done = "The attempts made before created nothing."
+
+    def _broken_off(self, reason: str) -> str:
+        return f"The answer to {self._request.method} {self._request.path} did not arrive whole ({reason})."
+
+    def tell(
+        self, name: str, *, attempt: int | None = None, status: int | None = None, seconds: float | None = None
+    ) -> None:
+        """Log what happened, and hand it to the one who listens."""
+        request = self._request
+        attempt = self.attempts if attempt is None else attempt
+        logger.debug(
+            "%s %s %s (attempt %d, status %s, %s s)", request.method, request.path, name, attempt, status, seconds
+        )
+        self._transport.tell(Event(name, request.method, request.path, attempt, status, seconds))
+
+
+def _headers(key: str, request: Request) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": settings.USER_AGENT}
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    return headers
