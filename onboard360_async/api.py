@@ -15,7 +15,6 @@ from typing import Final, Self
 from weakref import WeakValueDictionary
 
 import aiohttp
-from attrs import evolve
 
 from onboard360_async import settings
 from onboard360_async.access import ApiKey, KeySource, check_base_url
@@ -119,7 +118,7 @@ class AsyncOnboard360:
         given = {"timeout_s": timeout_s, "priority": priority, "deadline_s": deadline_s, "max_wait_s": max_wait_s}
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
-        copy._options = evolve(self._options, **{name: value for name, value in given.items() if value is not UNSET})
+        copy._options = self._options.but(**{name: value for name, value in given.items() if value is not UNSET})
         copy._owns_pool = False
         if not isinstance(api_key, Unset):
             copy._transport = self._transport.with_key(ApiKey(api_key))
@@ -292,10 +291,8 @@ class AsyncOnboard360:
     # --- inside ---
 
     def _with(self, priority: Priority | None, deadline_s: float | None, max_wait_s: float | None) -> Options:
-        if priority is None and deadline_s is None and max_wait_s is None:
-            return self._options
         given = {"priority": priority, "deadline_s": deadline_s, "max_wait_s": max_wait_s}
-        return evolve(self._options, **{name: value for name, value in given.items() if value is not None})
+        return self._options.but(**{name: value for name, value in given.items() if value is not None})
 
     def _call(
         self, request: Request, priority: Priority | None, deadline_s: float | None, max_wait_s: float | None

@@ -5,8 +5,9 @@ Knows neither how a request is sent nor what is in it.
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, evolve, field, frozen
 
 from onboard360_async import settings
 from onboard360_async.budget import Priority
@@ -58,6 +59,10 @@ class Options:
     priority: Priority = Priority.INTERACTIVE
     deadline_s: float | None = field(default=None, validator=_not_negative)
     max_wait_s: float | None = field(default=None, validator=_not_negative)
+
+    def but(self, **changes: Any) -> "Options":
+        """The same with some of them changed."""
+        return evolve(self, **changes) if changes else self
 
 
 @frozen

@@ -20,14 +20,15 @@ LIMIT: Final = 100  # requests per window; documented ("429 - Rate limit exceede
 WINDOW_S: Final = 60.0  # seconds; documented (the minute of "100 requests/minute")
 MARGIN_SHARE: Final = 1 / 60  # of the window; our choice: 1 s a minute for clock drift and whole-second servers
 BURST: Final = 20  # requests at once; our choice
-SHARED_RETRY_S: Final = 0.05  # seconds until a waiter looks again when only another loop can help; our choice
+
+PAUSE_BASE_SHARE: Final = 1 / 60  # of the window: the first pause after a 429 without Retry-After; our choice
+PAUSE_DOUBLINGS: Final = 10  # after as many 429s in a row the pause is a whole window anyway; our choice
 
 # One request
 TIMEOUT_S: Final = 30.0  # seconds per attempt; our choice
 MAX_RETRIES: Final = 2  # further attempts after the first; our choice
 BACKOFF_BASE_S: Final = 0.5  # seconds, doubled per attempt, full jitter; our choice
 BACKOFF_CEILING_S: Final = 8.0  # seconds; our choice
-PAUSE_BASE_SHARE: Final = 1 / 60  # of the window: the first pause after a 429 without Retry-After; our choice
 KEEPALIVE_S: Final = 3.0  # seconds; our choice: shorter than a server's idle close, which would eat a POST
 USER_AGENT: Final = "onboard360-async"  # our choice
 SHORTEST_TIMEOUT_S: Final = 0.001  # seconds: what is left of a deadline is never rounded to "for ever"; our choice
