@@ -9,6 +9,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from types import SimpleNamespace
+from typing import Self
 from weakref import WeakKeyDictionary
 
 import aiohttp
@@ -24,6 +25,10 @@ class Traced(ABC):
     @abstractmethod
     def headers_sent(self) -> None:
         """Called just before the first byte of a request leaves."""
+
+    def __deepcopy__(self, _: object) -> Self:
+        """Itself: mocks such as aioresponses copy what a request was called with, and an attempt cannot be copied."""
+        return self
 
 
 async def _headers_sent(

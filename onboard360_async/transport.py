@@ -19,6 +19,7 @@ from onboard360_async.access import ApiKey
 from onboard360_async.budget import Budget
 from onboard360_async.budget.gate import Slot
 from onboard360_async.budget.registry import budget_for
+from onboard360_async.budget.shared import check_store
 from onboard360_async.codec import decode_error
 from onboard360_async.errors import (
     AnswerLostError,
@@ -55,6 +56,8 @@ class Transport:
         budget: Budget | str | None,
         on_event: Callable[[Event], None] | None,
     ) -> None:
+        if isinstance(budget, str):
+            check_store(budget)
         self.key, self.base_url, self.pool = key, base_url, pool
         self._given = budget
         self._on_event = on_event

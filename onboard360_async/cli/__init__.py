@@ -1,0 +1,20 @@
+"""The command `onboard360`: parses, calls, prints; decides nothing.
+
+This door knows only how to say what is missing: the command's own libraries come with the extra `cli`.
+"""
+
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command and exit with its code (0 to 8, 130, 143; DESIGN's list is in `exits`)."""
+    try:
+        from onboard360_async.cli.app import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("click", "rich", "platformdirs"):
+            raise
+        print("The command needs some more packages: pip install 'onboard360-async[cli]'", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(run())

@@ -1,0 +1,61 @@
+"""The command's frame: its groups, and how every error becomes one clear line and an exit code.
+
+Knows no call of the API; the commands stand beside it.
+"""
+
+import os
+import sys
+
+import click
+
+from onboard360_async import errors
+from onboard360_async.cli.clients import campaigns, clients
+from onboard360_async.cli.demo import demo
+from onboard360_async.cli.exits import Exit, exit_code
+from onboard360_async.cli.importing import import_file, imports
+from onboard360_async.cli.sandbox import sandbox
+
+__all__ = ["onboard360", "run"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="onboard360-async", prog_name="onboard360")
+def onboard360() -> None:
+    """360Onboard from the command line, inside its 100 requests a minute.
+
+    Data goes to stdout, progress and messages to stderr. The API key is read from ONBOARD360_API_KEY or a file.
+    No key yet? `onboard360 demo` shows it all, `onboard360 sandbox` plays the service on this machine.
+    """
+
+
+for command in (campaigns, clients, import_file, imports, sandbox, demo):
+    onboard360.add_command(command)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command and give its exit code; a user's mistake never shows a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name must not fail on a terminal that cannot show it
+    try:
+        code = onboard360.main(arguments, prog_name="onboard360", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        # The reader went away (`| head`), which is no error; but nothing more may be written at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except errors.Onboard360Error as error:
+        _complain(error)
+        return exit_code(error)
+    return int(code) if isinstance(code, int) else Exit.DONE
+
+
+def _complain(error: errors.Onboard360Error) -> None:
+    click.echo(f"Error: {error}", err=True)
+    for candidate in getattr(error, "candidates", ()):
+        click.echo(f"  {candidate}", err=True)

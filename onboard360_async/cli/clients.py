@@ -1,0 +1,95 @@
+"""`campaigns list`, `clients list`, `clients add`."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Final
+
+import click
+
+from onboard360_async.api import UNSET, AsyncOnboard360
+from onboard360_async.cli.flags import Access, access_flags, output_flags
+from onboard360_async.cli.show import row_of, show
+
+__all__ = ["campaign_id_of", "campaigns", "clients"]
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_CAMPAIGN: Final = ("id", "name", "created_at", "updated_at")
+_CLIENT: Final = ("id", "campaign_id", "email", "first_name", "last_name", "company_name", "phone", "created_at")
+
+
+async def campaign_id_of(api: AsyncOnboard360, id_or_name: str) -> str:
+    """A campaign's id as it is, a name by one look at the campaigns."""
+    wanted = id_or_name.strip()
+    return wanted if _UUID.fullmatch(wanted) else (await api.find_campaign(wanted)).id
+
+
+@click.group()
+def campaigns() -> None:
+    """Campaigns: list."""
+
+
+@campaigns.command("list")
+@access_flags
+@output_flags
+def list_campaigns(access: Access, form: str, output: Path | None) -> None:
+    """All published campaigns."""
+
+    async def work() -> None:
+        async with access.open() as api:
+            found = await api.list_campaigns()
+        with show(form, _CAMPAIGN, output) as rows:
+            rows.write(map(row_of, found))
+
+    asyncio.run(work())
+
+
+@click.group()
+def clients() -> None:
+    """Clients: list, add."""
+
+
+@clients.command("list")
+@click.option("--campaign", metavar="ID|NAME", help="Only the clients of this campaign.")
+@access_flags
+@output_flags
+def list_clients(access: Access, campaign: str | None, form: str, output: Path | None) -> None:
+    """All clients, or those of one campaign. Links are not in listings: the API says a link only once.
+
+    JSON, JSON lines and CSV are written while they arrive; a table waits for all of them.
+    """
+
+    async def work() -> None:
+        async with access.open() as api:
+            campaign_id = UNSET if campaign is None else await campaign_id_of(api, campaign)
+            with show(form, _CLIENT, output) as rows:
+                async for batch in api.iter_clients(campaign_id=campaign_id).batches():
+                    rows.write(map(row_of, batch))
+
+    asyncio.run(work())
+
+
+@clients.command("add")
+@click.option("--campaign", metavar="ID|NAME", required=True, help="The campaign to add the client to.")
+@click.option("--email", required=True)
+@click.option("--first-name")
+@click.option("--last-name")
+@click.option("--company-name")
+@click.option("--phone")
+@click.option("--dry-run", is_flag=True, help="Check everything, find the campaign, and send nothing.")
+@access_flags
+@output_flags
+def add_client(access: Access, campaign: str, dry_run: bool, form: str, output: Path | None, **fields: str) -> None:
+    """Add one client, and show the onboarding link, which the API says only this once."""
+
+    async def work() -> None:
+        async with access.open() as api:
+            campaign_id = await campaign_id_of(api, campaign)
+            if dry_run:
+                click.echo(f"Would add one client to campaign {campaign_id}; nothing was sent.", err=True)
+                return
+            client = await api.add_client(campaign_id=campaign_id, **fields)
+        with show(form, (*_CLIENT, "link"), output) as rows:
+            rows.write([row_of(client)])
+
+    asyncio.run(work())

@@ -1,0 +1,44 @@
+"""The exit codes, once, and which error ends in which.
+
+Knows no command.
+"""
+
+from enum import IntEnum
+
+from onboard360_async import errors
+
+__all__ = ["Exit", "exit_code"]
+
+
+class Exit(IntEnum):
+    """What a script can tell by the exit code alone."""
+
+    DONE = 0
+    ERROR = 1  # unexpected, or an API error
+    USAGE = 2  # usage or configuration
+    INVALID = 3  # validation failed, nothing sent
+    NOT_AUTHENTICATED = 4
+    REJECTED = 5  # some rows were rejected
+    UNRESOLVED = 6  # nobody knows whether some rows were created
+    LOCKED = 7  # another run holds the journal
+    STOPPED = 8  # stopped early, resumable
+    INTERRUPTED = 130  # Ctrl-C, resumable
+    TERMINATED = 143  # SIGTERM, resumable
+
+
+_CODES: tuple[tuple[type[errors.Onboard360Error], Exit], ...] = (  # the first that fits
+    (errors.OutcomeUnknownError, Exit.UNRESOLVED),
+    (errors.AuthenticationError, Exit.NOT_AUTHENTICATED),
+    (errors.ConfigurationError, Exit.USAGE),
+    (errors.ValidationError, Exit.INVALID),
+    (errors.ImportLockedError, Exit.LOCKED),
+    (errors.ImportFailedError, Exit.STOPPED),
+)
+
+
+def exit_code(error: errors.Onboard360Error) -> Exit:
+    """The code of an error that ends a command; an import's stop for a wrong key says so, not "stopped early"."""
+    cause = error.__cause__
+    if isinstance(error, errors.ImportFailedError) and isinstance(cause, errors.AuthenticationError):
+        return Exit.NOT_AUTHENTICATED
+    return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.ERROR)

@@ -1,0 +1,100 @@
+"""Answers on the screen or in a file: as a table, JSON, JSON lines or CSV, row by row where the form allows it.
+
+Knows no call. A file is written under a temporary name and renamed when it is whole; it may hold people, so it is
+readable by its owner only.
+"""
+
+import csv
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Final, TextIO
+
+from attrs import fields
+from rich.console import Console
+from rich.table import Table
+
+from onboard360_async.errors import ConfigurationError
+from onboard360_async.models import Campaign, Client
+
+__all__ = ["FORMATS", "Rows", "row_of", "show"]
+
+FORMATS: Final = ("table", "json", "jsonl", "csv")
+_UNBOUNDED: Final = 10_000  # columns: a table that goes to a file or a pipe is never cut
+
+
+def row_of(item: Campaign | Client) -> dict[str, object]:
+    """A model as the API names it, with what the page does not name at its end."""
+    row = {field.name: _plain(getattr(item, field.name)) for field in fields(type(item)) if field.name != "extra"}
+    return row | dict(item.extra)
+
+
+def _plain(value: object) -> object:
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+
+
+class Rows:
+    """Where rows go: `write` as many as there are, as often as they come, then `close`."""
+
+    def __init__(self, form: str, columns: Sequence[str], out: TextIO) -> None:
+        self._form, self._columns, self._out = form, columns, out
+        self._count = 0
+        self._table = Table(*columns, box=None, pad_edge=False, header_style="bold") if form == "table" else None
+        self._csv = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n") if form == "csv" else None
+        if self._csv is not None:
+            self._csv.writeheader()
+
+    def write(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Write some rows; a table waits for `close`, since its columns must fit all of them."""
+        for row in rows:
+            if self._table is not None:
+                self._table.add_row(*("" if row.get(name) is None else str(row[name]) for name in self._columns))
+            elif self._csv is not None:
+                self._csv.writerow(row)
+            else:
+                self._write_json(row)
+            self._count += 1
+
+    def _write_json(self, row: Mapping[str, object]) -> None:
+        text = json.dumps(row, ensure_ascii=False)
+        if self._form == "jsonl":
+            self._out.write(text + "\n")
+        else:
+            self._out.write((",\n " if self._count else "[") + text)
+
+    def close(self) -> None:
+        """Write what belongs to the end."""
+        if self._form == "json":
+            self._out.write("]\n" if self._count else "[]\n")
+        if self._table is not None:
+            width = None if self._out.isatty() else _UNBOUNDED
+            Console(file=self._out, width=width, highlight=False, markup=False).print(self._table)
+
+
+@contextmanager
+def show(form: str, columns: Sequence[str], output: Path | None) -> Iterator[Rows]:
+    """Rows to stdout, or to a file that appears only when it is whole."""
+    if output is None:
+        rows = Rows(form, columns, sys.stdout)
+        yield rows
+        rows.close()
+        sys.stdout.flush()
+        return
+    part = output.with_name(f".{output.name}.part")
+    try:
+        out = open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="")  # noqa: PTH123, SIM115 - the mode must be right from the first byte
+    except OSError as error:
+        raise ConfigurationError(f"Cannot write {output}: {error.strerror}.") from None
+    try:
+        with out:
+            rows = Rows(form, columns, out)
+            yield rows
+            rows.close()
+        part.replace(output)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

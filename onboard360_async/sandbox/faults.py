@@ -1,0 +1,153 @@
+"""What is to go wrong, and with which request. Decides; the doing is `server`'s."""
+
+import json
+import math
+import random
+import threading
+from collections.abc import Callable
+from typing import Final, TypedDict
+
+from attrs import define, field
+
+__all__ = ["API_PATH", "KINDS", "Fault", "FaultOptions", "Faults", "parse_fault"]
+
+API_PATH: Final = "/api/v1"  # Source: API page, "Base URL"
+
+KINDS: Final = {
+    "drop-before": "the connection is closed and nothing was done",
+    "commit-then-drop": "the client is created, then the connection is closed without an answer",
+    "500-before": "500 and nothing was done",
+    "500-after": "the client is created, then 500",
+    "delay": "all is done at once, the answer comes after `delay` seconds",
+    "429": "429 and nothing was done, whatever the limit says",
+}
+
+
+class FaultOptions(TypedDict, total=False):
+    """What a fault may be told beside its kind; see `Fault`."""
+
+    method: str | None
+    path: str | None
+    email: str | None
+    nth: int | None
+    times: int | None
+    probability: float
+    seed: int
+    delay_s: float
+
+
+@define(kw_only=True, eq=False)
+class Fault:
+    """One rule: the requests it is about, and what goes wrong with them. ValueError for what cannot be meant."""
+
+    kind: str
+    method: str | None = None
+    path: str | None = None  # as on the API page ("/clients"), or whole ("/api/v1/clients")
+    email: str | None = None  # of the client in the body, in any capitals
+    nth: int | None = None  # the first of these requests to fail, from 1
+    times: int | None = None  # how many fail; None: all of them, or one if `nth` is given
+    probability: float = 1.0  # of each of these requests
+    seed: int = 0  # of the dice: the same seed, the same faults
+    delay_s: float = 1.0  # seconds; only `delay` reads it
+    _seen: int = field(default=0, init=False)
+    _fired: int = field(default=0, init=False)
+    _dice: random.Random = field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"there is no fault {self.kind!r}; choose one of: {', '.join(KINDS)}")
+        for name, number in (("nth", self.nth), ("times", self.times)):
+            if number is not None and number < 1:
+                raise ValueError(f"{name} of a fault must be at least 1, not {number}")
+        if not 0 <= self.probability <= 1:
+            raise ValueError(f"probability of a fault must be between 0 and 1, not {self.probability}")
+        if not (math.isfinite(self.delay_s) and self.delay_s >= 0):
+            raise ValueError(f"delay of a fault must be a number of seconds, not {self.delay_s}")
+        if self.path is not None and not self.path.startswith("/"):
+            raise ValueError(f"path of a fault must begin with a slash, as in /clients, not {self.path!r}")
+        if self.method is not None:
+            self.method = self.method.upper()
+        if self.times is None and self.nth is not None:
+            self.times = 1
+        self._dice = random.Random(self.seed)  # noqa: S311 - dice for tests, which must fall alike every time
+
+    def is_about(self, method: str, path: str, body: bytes) -> bool:
+        """Whether this rule counts that request."""
+        return (
+            (self.method is None or method == self.method)
+            and (self.path is None or path in (self.path, API_PATH + self.path))
+            and (self.email is None or _email_in(body) == self.email.casefold())
+        )
+
+    def is_due(self) -> bool:
+        """Count one request that it is about, and tell whether that one is to fail."""
+        self._seen += 1
+        if self._seen < (self.nth or 1) or (self.times is not None and self._fired >= self.times):
+            return False
+        return self.probability >= 1 or self._dice.random() < self.probability
+
+    def fire(self) -> None:
+        """One failure more of its `times`."""
+        self._fired += 1
+
+
+class Faults:
+    """The rules in force; may be changed from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._rules: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """One rule more. Each counts all requests it is about; where several are due, the oldest wins."""
+        with self._lock:
+            self._rules.append(fault)
+
+    def clear(self) -> None:
+        """From now on all goes well."""
+        with self._lock:
+            self._rules.clear()
+
+    def due(self, method: str, path: str, body: bytes) -> Fault | None:
+        """What is to go wrong with this request, if anything."""
+        with self._lock:
+            due = [rule for rule in self._rules if rule.is_about(method, path, body) and rule.is_due()]
+            if not due:
+                return None
+            due[0].fire()
+            return due[0]
+
+
+def parse_fault(text: str) -> tuple[str, FaultOptions]:
+    """Read `KIND` or `KIND:name=value,…`, as in `delay:method=POST,nth=3,delay=2`. ValueError says what is wrong."""
+    kind, _, rest = text.partition(":")
+    options: dict[str, object] = {}
+    for part in rest.split(",") if rest.strip() else ():
+        name, _, value = (word.strip() for word in part.partition("="))
+        if name not in _READERS or not value:
+            raise ValueError(f"cannot read {part.strip()!r} in fault {text!r}; its options: {', '.join(_READERS)}")
+        try:
+            options["delay_s" if name == "delay" else name] = _READERS[name](value)
+        except ValueError:
+            raise ValueError(f"{name} in fault {text!r} must be a number, not {value!r}") from None
+    return kind.strip(), FaultOptions(**options)  # type: ignore[typeddict-item]  # read by name just above
+
+
+_READERS: Final[dict[str, Callable[[str], object]]] = {
+    "method": str,
+    "path": str,
+    "email": str,
+    "nth": int,
+    "times": int,
+    "probability": float,
+    "seed": int,
+    "delay": float,
+}
+
+
+def _email_in(body: bytes) -> str | None:
+    try:
+        found = json.loads(body)["email"]
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return None
+    return found.casefold() if isinstance(found, str) else None

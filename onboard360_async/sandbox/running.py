@@ -1,0 +1,95 @@
+"""A service on its port, and the thread that can carry it. Knows neither options nor routes."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import Final, Self
+
+from aiohttp import web
+from attrs import frozen
+
+from onboard360_async.sandbox.server import Service
+from onboard360_async.sandbox.store import Store
+
+__all__ = ["LoopThread", "Running", "listen"]
+
+_HOST: Final = "127.0.0.1"  # and no other: the sandbox is for this machine
+_SHUTDOWN_S: Final = 0.25  # seconds that answers under way may take when the sandbox ends
+
+
+def listen(port: int) -> tuple[socket.socket, str]:
+    """A listening socket on this machine only, and its origin; OSError if the port is in use."""
+    listener = socket.create_server((_HOST, port))
+    return listener, f"http://{_HOST}:{listener.getsockname()[1]}"
+
+
+@frozen(eq=False)
+class Running:
+    """A service that answers, until `stop`."""
+
+    url: str
+    service: Service
+    runner: web.AppRunner
+
+    @property
+    def store(self) -> Store:
+        """The campaigns and clients it serves."""
+        return self.service.store
+
+    @classmethod
+    async def start(cls, service: Service, listener: socket.socket, url: str) -> Self:
+        """Answer on this socket from now on; it is closed by `stop`."""
+        runner = web.AppRunner(
+            service.application(), access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S
+        )
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        return cls(url, service, runner)
+
+    async def stop(self) -> None:
+        """Close the port and all connections, also those whose answer is still waiting, and the store."""
+        self.service.stop_waiting()
+        try:
+            await self.runner.cleanup()
+        finally:
+            self.store.close()
+
+
+class LoopThread:
+    """Runs `start`, and at the end `stop`, on a loop in a thread of its own."""
+
+    def __init__(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
+        self._start = start
+        self._stop = stop
+        self._ready: Future[asyncio.AbstractEventLoop] = Future()
+        self._ended = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="onboard360-sandbox", daemon=True)
+
+    def open(self) -> None:
+        """Return when `start` is done; raises what it raises, and the thread is gone by then."""
+        self._thread.start()
+        try:
+            self._ready.result()
+        except Exception:
+            self._thread.join()
+            raise
+
+    def close(self) -> None:
+        """Return when `stop` is done and the thread has ended."""
+        self._ready.result().call_soon_threadsafe(self._ended.set)
+        self._thread.join()
+
+    def _run(self) -> None:
+        asyncio.run(self._live())
+
+    async def _live(self) -> None:
+        try:
+            await self._start()
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits in `open`
+            self._ready.set_exception(error)
+            return
+        self._ready.set_result(asyncio.get_running_loop())
+        await self._ended.wait()
+        await self._stop()

@@ -1,0 +1,74 @@
+"""What all tests share: no network but this machine, mocks that work with aiohttp 3.14, the sandbox and a handle."""
+
+import socket
+from collections.abc import AsyncIterator, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import aioresponses.core as mocks_core
+import pytest
+from aiohttp import ClientResponse
+from aioresponses import aioresponses
+from yarl import URL
+
+from onboard360_async import AsyncOnboard360, Budget
+from onboard360_async.sandbox import Sandbox
+
+LOCAL = ("127.0.0.1", "::1", "localhost")
+
+
+class _ShimmedResponse(ClientResponse):
+    """aioresponses 0.7.9 does not know `stream_writer`, which aiohttp 3.14 wants of every response."""
+
+    def __init__(self, method: str, url: URL, **options: Any) -> None:
+        options.setdefault("stream_writer", SimpleNamespace(output_size=0))
+        super().__init__(method, url, **options)
+
+
+@pytest.fixture(autouse=True)
+def only_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that reaches for the network fails at once, and says where it wanted to go."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in LOCAL:
+            raise AssertionError(f"a test wants to reach {address[0]}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True)
+def no_account_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the user's environment says must not leak into a test."""
+    for name in ("ONBOARD360_API_KEY", "ONBOARD360_BASE_URL", "ONBOARD360_BUDGET", "ONBOARD360_WEBHOOK_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses]:
+    """aioresponses, with the shim that aiohttp 3.14 needs."""
+    monkeypatch.setattr(mocks_core, "ClientResponse", _ShimmedResponse)
+    with aioresponses() as mocks:
+        yield mocks
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """The service on this machine, with its limit off: what a test is about is seldom the limit."""
+    async with Sandbox(limiter="off") as running:
+        yield running
+
+
+@pytest.fixture
+def budget() -> Budget:
+    """A budget that no test can exhaust."""
+    return Budget(limit=10_000, burst=1_000, window_s=1.0)
+
+
+@pytest.fixture
+async def api(sandbox: Sandbox, budget: Budget, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncOnboard360]:
+    """An asynchronous handle on the sandbox that does not wait between attempts."""
+    monkeypatch.setattr("onboard360_async.transport.random.uniform", lambda *_: 0.0)
+    async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget) as handle:
+        yield handle

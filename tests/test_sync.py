@@ -1,0 +1,178 @@
+"""The blocking handle: the same names, the same signatures, the same answers and errors, without await."""
+
+import asyncio
+import inspect
+import threading
+import warnings
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from onboard360_async import AsyncOnboard360, Budget, Onboard360, errors
+from onboard360_async.options import Event
+from onboard360_async.sandbox import Sandbox
+
+CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
+
+
+@pytest.fixture
+def service() -> Iterator[Sandbox]:
+    """A sandbox on a thread of its own."""
+    with Sandbox(limiter="off") as running:
+        yield running
+
+
+@pytest.fixture
+def blocking(service: Sandbox, budget: Budget) -> Iterator[Onboard360]:
+    """A blocking handle on it."""
+    with Onboard360(service.api_key, base_url=service.url, budget=budget) as handle:
+        yield handle
+
+
+def public(handle: type) -> dict[str, Any]:
+    return {name: value for name, value in inspect.getmembers(handle) if not name.startswith("_")}
+
+
+def test_every_name_has_its_blocking_twin() -> None:
+    """Neither handle has a name that the other lacks."""
+    assert public(Onboard360).keys() == public(AsyncOnboard360).keys()
+
+
+@pytest.mark.parametrize("name", [name for name, value in public(AsyncOnboard360).items() if callable(value)])
+def test_every_twin_has_the_same_signature(name: str) -> None:
+    """Names, kinds, defaults and annotations of all parameters are the same; only what comes back differs in kind."""
+    ours = inspect.signature(public(Onboard360)[name]).parameters
+    theirs = inspect.signature(public(AsyncOnboard360)[name]).parameters
+    assert list(ours.values()) == list(theirs.values())
+    assert not inspect.iscoroutinefunction(public(Onboard360)[name])
+    assert public(Onboard360)[name].__doc__
+
+
+def test_the_constructors_differ_by_the_session_alone() -> None:
+    """A session belongs to the user's own loop, so the blocking handle takes none."""
+    ours = inspect.signature(Onboard360).parameters
+    theirs = dict(inspect.signature(AsyncOnboard360).parameters)
+    theirs.pop("session")
+    assert list(ours.values()) == list(theirs.values())
+
+
+def test_the_main_job_blocking(blocking: Onboard360, service: Sandbox) -> None:
+    """Find, add, list, find again, ensure and request: the same answers as with await."""
+    campaign = blocking.find_campaign("Client Onboarding Flow")
+    assert [found.id for found in blocking.list_campaigns()] == [campaign.id]
+    client = blocking.add_client(campaign_id=campaign.id, email="john@example.com")
+    assert client.link
+    assert [listed.id for listed in blocking.list_clients(campaign_id=campaign.id)] == [client.id]
+    found = blocking.find_client(campaign_id=campaign.id, email="john@example.com")
+    assert found is not None
+    assert blocking.ensure_client(campaign_id=campaign.id, email="john@example.com").id == client.id
+    assert blocking.request("GET", "/campaigns") is not None
+    assert len(service.clients()) == 1
+
+
+def test_iteration_blocking(blocking: Onboard360, service: Sandbox) -> None:
+    """One by one and by batches, to the end or not."""
+    ids = [service.add_client(CAMPAIGN, f"p{number}@example.com") for number in range(1_234)]
+    assert [client.id for client in blocking.iter_clients()] == ids
+    batches = list(blocking.iter_clients(campaign_id=CAMPAIGN).batches())
+    assert [client.id for batch in batches for client in batch] == ids
+    for client in blocking.iter_clients():
+        assert client.id == ids[0]
+        break
+    assert blocking.list_campaigns()
+
+
+def test_errors_blocking(blocking: Onboard360, service: Sandbox) -> None:
+    """The same errors, at the same moment."""
+    with pytest.raises(errors.ValidationError, match="campaign_id"):
+        blocking.iter_clients(campaign_id="")
+    service.add_fault("commit-then-drop", method="POST", times=1)
+    with pytest.raises(errors.OutcomeUnknownError):
+        blocking.add_client(campaign_id=CAMPAIGN, email="john@example.com")
+    with pytest.raises(errors.AuthenticationError):
+        blocking.with_options(api_key="sk_test_wrong").list_campaigns()
+
+
+def test_the_callers_context_is_seen(service: Sandbox, budget: Budget) -> None:
+    """A hook on the private loop sees the context variables of the thread that called."""
+    user: ContextVar[str] = ContextVar("user")
+    seen: list[str] = []
+    user.set("me")
+
+    def watch(_: Event) -> None:
+        seen.append(user.get())
+
+    with Onboard360(service.api_key, base_url=service.url, budget=budget, on_event=watch) as api:
+        api.list_campaigns()
+        list(api.iter_clients())
+    assert set(seen) == {"me"}
+
+
+def test_a_blocking_call_from_a_hook_is_refused(service: Sandbox, budget: Budget) -> None:
+    """A hook runs on the private loop, where a blocking call would wait for itself: SyncInAsyncError, no deadlock."""
+    refused: list[type] = []
+
+    def hook(_: Event) -> None:
+        try:
+            api.list_campaigns()
+        except errors.SyncInAsyncError as error:
+            refused.append(type(error))
+
+    with Onboard360(service.api_key, base_url=service.url, budget=budget, on_event=hook) as api:
+        assert api.list_campaigns()
+    assert refused
+
+
+def test_many_threads_share_one_handle(service: Sandbox, budget: Budget) -> None:
+    """Sixteen threads add at once; each client is made once, and all over one loop."""
+    made: list[str] = []
+    with Onboard360(service.api_key, base_url=service.url, budget=budget) as api:
+
+        def add(number: int) -> None:
+            made.append(api.add_client(campaign_id=CAMPAIGN, email=f"p{number}@example.com").id)
+
+        threads = [threading.Thread(target=add, args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(made) == sorted(str(client["id"]) for client in service.clients())
+    assert [thread.name for thread in threading.enumerate()].count("onboard360") == 1
+
+
+def test_async_and_blocking_share_one_budget(service: Sandbox) -> None:
+    """What one spends the other sees, in one process with one key."""
+    with Onboard360(service.api_key, base_url=service.url) as blocking:
+
+        async def other() -> None:
+            async with AsyncOnboard360(service.api_key, base_url=service.url) as api:
+                assert api.budget is blocking.budget
+                await api.list_campaigns()
+
+        blocking.list_campaigns()
+        asyncio.run(other())
+        assert blocking.budget.snapshot().used == 2
+
+
+def test_inside_a_running_loop_it_works_and_warns(
+    service: Sandbox, budget: Budget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blocking a running loop is slow, not deadly: one warning that names the better way."""
+    monkeypatch.setattr("onboard360_async.bridge._STATE.warned", False)
+
+    async def careless() -> int:
+        with Onboard360(service.api_key, base_url=service.url, budget=budget) as api:
+            return len(api.list_campaigns() + api.list_campaigns())
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert asyncio.run(careless()) == 2
+    assert [warning.category for warning in caught] == [RuntimeWarning]
+    assert "AsyncOnboard360" in str(caught[0].message)
+
+
+def test_the_repr_says_which_handle_it_is() -> None:
+    """And hides the key."""
+    assert repr(Onboard360("sk_test_1")).startswith("Onboard360(api_key=<hidden>, ")
