@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from enum import Enum
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 from weakref import WeakValueDictionary
@@ -19,9 +20,11 @@ import aiohttp
 from onboard360_async import settings
 from onboard360_async.access import ApiKey, KeySource, check_base_url
 from onboard360_async.budget import Budget, Priority
-from onboard360_async.checks import check_email, check_new_client, check_text, pick_campaign
+from onboard360_async.checks import IS_ID, check_email, check_new_client, check_text, pick_campaign
 from onboard360_async.codec import decode_campaigns, decode_client, decode_json, encode_client, encode_json
 from onboard360_async.errors import ConfigurationError, ValidationError
+from onboard360_async.importer import ImportJob
+from onboard360_async.importer.source import Rows
 from onboard360_async.listing import ClientListing
 from onboard360_async.models import Campaign, Client, NewClient, email_key
 from onboard360_async.options import Event, Options, Request
@@ -262,6 +265,46 @@ class AsyncOnboard360:
             )
             return found or await self._add(new, self._with(priority, deadline_s, max_wait_s))
 
+    # --- many at once ---
+
+    def open_import(
+        self,
+        source: str | Path | Rows | None,
+        *,
+        campaign: str | None = None,
+        journal: str | Path | None = None,
+        mapping: Mapping[str, str] | None = None,
+        encoding: str | None = None,
+        skip_invalid: bool = False,
+        on_ambiguous: str = "hold",
+    ) -> ImportJob:
+        """An import of a CSV file, of rows (mappings or NewClient, also async), or what is left in a journal (None).
+
+        Everybody in it is added to `campaign` (an id or a name) at most once, always, at BULK priority; without a
+        campaign each row names its `campaign_id`. The journal of a file stands beside it and survives a crash; rows
+        have one only if it is named. A row whose answer was lost is `Unresolved` and never sent again by itself
+        (`on_ambiguous="hold"`, the only way in this version).
+        ConfigurationError for what cannot work; `load` and `run` raise what is wrong with the list or the service.
+        """
+        if on_ambiguous != "hold":
+            raise ConfigurationError('on_ambiguous must be "hold": an unknown outcome is reported, not resolved.')
+        options = self._options.but(priority=Priority.BULK, deadline_s=None, max_wait_s=None)
+        bulk = self.with_options(priority=Priority.BULK, deadline_s=None, max_wait_s=None)
+
+        async def campaign_id() -> str | None:
+            return None if campaign is None else await self._campaign_id(campaign)
+
+        return ImportJob(
+            source,
+            add=lambda client, before_send: self._add(client, options, before_send),
+            listing=lambda campaign_id: bulk.iter_clients(campaign_id=campaign_id).batches(),
+            campaign=campaign_id,
+            journal=journal,
+            mapping=mapping,
+            encoding=encoding,
+            skip_invalid=skip_invalid,
+        )
+
     # --- anything else ---
 
     async def request(
@@ -298,6 +341,11 @@ class AsyncOnboard360:
         self, request: Request, priority: Priority | None, deadline_s: float | None, max_wait_s: float | None
     ) -> Call:
         return Call(self._transport, request, self._with(priority, deadline_s, max_wait_s))
+
+    async def _campaign_id(self, id_or_name: str) -> str:
+        """An id as it is, a name by one look at the campaigns."""
+        wanted = check_text("campaign", id_or_name).strip()
+        return wanted if IS_ID(wanted) else (await self.find_campaign(wanted)).id
 
     async def _add(self, client: NewClient, options: Options, before_send: Callable[[], None] | None = None) -> Client:
         check_new_client(client)

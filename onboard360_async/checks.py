@@ -3,14 +3,16 @@
 Knows no request. A message names the argument, never its value, which may be a person's.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from onboard360_async.errors import ValidationError
 from onboard360_async.models import Campaign, NewClient
 
-__all__ = ["check_email", "check_new_client", "check_text", "pick_campaign"]
+__all__ = ["IS_ID", "check_email", "check_new_client", "check_text", "pick_campaign"]
 
+IS_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch  # a UUID, as the page shows ids
 _OPTIONAL = ("first_name", "last_name", "company_name", "phone")
 
 

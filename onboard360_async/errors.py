@@ -23,6 +23,7 @@ Onboard360Error
 │   ├── PayloadError
 │   └── TimestampError
 └── ImportFailedError           an import that stopped early; its journal keeps everything
+    └── ImportLockedError       ... or did not begin: another run holds its journal
 
 Knows no request, response, key or body object, so that an error can be logged, pickled and kept.
 Source: API page, "Error Handling".
@@ -40,6 +41,7 @@ __all__ = [
     "DeadlineError",
     "DecodeError",
     "ImportFailedError",
+    "ImportLockedError",
     "NotFoundError",
     "NotSentError",
     "Onboard360Error",
@@ -299,3 +301,8 @@ class ImportFailedError(Onboard360Error):
 
     message: str
     journal: str | None = None
+
+
+@define(slots=False)
+class ImportLockedError(ImportFailedError):
+    """Another run holds the journal; nothing was read, sent or written."""

@@ -20,7 +20,7 @@ LIMIT: Final = 100  # requests per window; documented ("429 - Rate limit exceede
 WINDOW_S: Final = 60.0  # seconds; documented (the minute of "100 requests/minute")
 MARGIN_SHARE: Final = 1 / 60  # of the window; our choice: 1 s a minute for clock drift and whole-second servers
 BURST: Final = 20  # requests at once; our choice
-
+LONGEST_S: Final = 1e9  # seconds, about 31 years; the longest window or pause that is taken; our choice
 PAUSE_BASE_SHARE: Final = 1 / 60  # of the window: the first pause after a 429 without Retry-After; our choice
 PAUSE_DOUBLINGS: Final = 10  # after as many 429s in a row the pause is a whole window anyway; our choice
 
@@ -45,3 +45,5 @@ ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths t
 IMPORT_CONCURRENCY: Final = 4  # POSTs in flight; our choice: bounds what a crash leaves unknown
 MAX_EMAIL_CHARS: Final = 254  # characters; our choice, after RFC 5321
 PROGRESS_EVERY_S: Final = 30.0  # seconds between progress lines without a terminal; our choice
+IMPORT_MOST_REFUSED: Final = 10  # 429s in a row after which an import stops; our choice
+IMPORT_MOST_LOST: Final = 10  # unknown outcomes in a row after which an import stops: a dead server; our choice

@@ -3,51 +3,48 @@
 Knows nothing of its own: what a call does is `api`'s, how it gets to the loop and back is `bridge`'s.
 """
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from onboard360_async import settings
 from onboard360_async.access import KeySource
-from onboard360_async.api import UNSET, AsyncOnboard360, Unset
-from onboard360_async.bridge import iterate, run
-from onboard360_async.budget import Budget, Priority
-from onboard360_async.listing import ClientListing
-from onboard360_async.models import Client
+from onboard360_async.api import AsyncOnboard360
+from onboard360_async.blocking import BlockingImport, BlockingListing
+from onboard360_async.bridge import run
+from onboard360_async.budget import Budget
 from onboard360_async.options import Event
 
-__all__ = ["BlockingListing", "Onboard360"]
+__all__ = ["Onboard360"]
 
 P = ParamSpec("P")
-T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+def _giving(
+    call: Callable[Concatenate[AsyncOnboard360, P], A], change: Callable[[A], B]
+) -> Callable[Concatenate["Onboard360", P], B]:
+    """The blocking twin of a call: same name, signature and docstring; what comes back is changed for blocking use."""
+
+    @wraps(call)
+    def twin(self: "Onboard360", *args: P.args, **kwargs: P.kwargs) -> B:
+        return change(call(self._api, *args, **kwargs))
+
+    return twin  # type: ignore[return-value]  # wraps() renames `self` for mypy
 
 
 def _blocking(
-    call: Callable[Concatenate[AsyncOnboard360, P], Coroutine[Any, Any, T]],
-) -> Callable[Concatenate["Onboard360", P], T]:
-    """The blocking twin of a call: same name, same signature, same docstring."""
+    call: Callable[Concatenate[AsyncOnboard360, P], Coroutine[Any, Any, B]],
+) -> Callable[Concatenate["Onboard360", P], B]:
+    """The blocking twin of a coroutine function."""
 
     @wraps(call)
-    def twin(self: "Onboard360", *args: P.args, **kwargs: P.kwargs) -> T:
+    def twin(self: "Onboard360", *args: P.args, **kwargs: P.kwargs) -> B:
         return run(lambda: call(self._api, *args, **kwargs))
 
-    return cast("Callable[Concatenate[Onboard360, P], T]", twin)
-
-
-class BlockingListing:
-    """The clients of one listing: `for client in listing`, or by `listing.batches()` as they arrive."""
-
-    def __init__(self, listing: ClientListing) -> None:
-        self._listing = listing
-
-    def __iter__(self) -> Iterator[Client]:
-        for batch in self.batches():
-            yield from batch
-
-    def batches(self) -> Iterator[list[Client]]:
-        """Lists of clients as they arrive; the next one is fetched while this one is read."""
-        return iterate(self._listing.batches)
+    return twin  # type: ignore[return-value]  # wraps() renames `self` for mypy
 
 
 class Onboard360:
@@ -78,6 +75,12 @@ class Onboard360:
             allow_insecure=allow_insecure,
         )
 
+    @classmethod
+    def _over(cls, api: AsyncOnboard360) -> Self:
+        handle = object.__new__(cls)
+        handle._api = api
+        return handle
+
     def __repr__(self) -> str:
         return repr(self._api).removeprefix("Async")
 
@@ -94,37 +97,6 @@ class Onboard360:
         """The budget that this handle's requests are taken from."""
         return self._api.budget
 
-    def with_options(
-        self,
-        *,
-        timeout_s: float | Unset = UNSET,
-        priority: Priority | Unset = UNSET,
-        deadline_s: float | Unset | None = UNSET,
-        max_wait_s: float | Unset | None = UNSET,
-        api_key: KeySource | Unset = UNSET,
-    ) -> Self:
-        """A light copy with other defaults: it shares the connections, and the budget unless the key changes."""
-        copy = object.__new__(type(self))
-        copy._api = self._api.with_options(
-            timeout_s=timeout_s, priority=priority, deadline_s=deadline_s, max_wait_s=max_wait_s, api_key=api_key
-        )
-        return copy
-
-    def iter_clients(
-        self,
-        *,
-        campaign_id: str | Unset = UNSET,
-        priority: Priority | None = None,
-        deadline_s: float | None = None,
-        max_wait_s: float | None = None,
-    ) -> BlockingListing:
-        """Everybody, or everybody in one campaign, as they arrive: `for client in api.iter_clients()`."""
-        return BlockingListing(
-            self._api.iter_clients(
-                campaign_id=campaign_id, priority=priority, deadline_s=deadline_s, max_wait_s=max_wait_s
-            )
-        )
-
     close = _blocking(AsyncOnboard360.close)
     list_campaigns = _blocking(AsyncOnboard360.list_campaigns)
     find_campaign = _blocking(AsyncOnboard360.find_campaign)
@@ -133,3 +105,6 @@ class Onboard360:
     add_client = _blocking(AsyncOnboard360.add_client)
     ensure_client = _blocking(AsyncOnboard360.ensure_client)
     request = _blocking(AsyncOnboard360.request)
+    iter_clients = _giving(AsyncOnboard360.iter_clients, BlockingListing)
+    open_import = _giving(AsyncOnboard360.open_import, BlockingImport)
+    with_options = _giving(AsyncOnboard360.with_options, lambda api: Onboard360._over(api))

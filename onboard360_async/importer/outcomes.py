@@ -1,0 +1,101 @@
+"""What became of a row, and of all rows together. Plain values; nobody's name stands in a repr."""
+
+from attrs import field, frozen
+
+from onboard360_async.importer.rows import Problem
+
+__all__ = [
+    "Created",
+    "Invalid",
+    "Outcome",
+    "Plan",
+    "Rejected",
+    "SkippedDuplicate",
+    "SkippedExisting",
+    "Summary",
+    "Unresolved",
+]
+
+
+@frozen
+class Outcome:
+    """What became of the row on `line` (of the file, or the how manieth of the rows handed over)."""
+
+    line: int
+    email: str = field(repr=False)
+
+
+@frozen
+class Created(Outcome):
+    """Created by us; `link` is the onboarding link, which the API says only once."""
+
+    client_id: str
+    link: str | None = field(repr=False)
+
+
+@frozen
+class SkippedExisting(Outcome):
+    """Was in the campaign before; nothing was sent."""
+
+    client_id: str
+
+
+@frozen
+class SkippedDuplicate(Outcome):
+    """The same email stands on `first_line` already; nothing was sent."""
+
+    first_line: int
+
+
+@frozen
+class Rejected(Outcome):
+    """The server refused it with `status`; nothing was created. `details` are the server's words."""
+
+    status: int
+    error: str
+    details: str | None = field(repr=False)
+
+
+@frozen
+class Invalid(Outcome):
+    """Could not be sent."""
+
+    problem: Problem
+
+
+@frozen
+class Unresolved(Outcome):
+    """May or may not have been created, or was (`created`) but its id and link are unknown. Never sent again unseen."""
+
+    reason: str
+    created: bool = False
+
+
+@frozen
+class Summary:
+    """All rows of the list by what became of them; the parts add up to `rows`. `planned` are still to be sent."""
+
+    rows: int
+    created: int
+    skipped_existing: int
+    skipped_duplicate: int
+    rejected: int
+    invalid: int
+    unresolved: int
+    planned: int
+
+
+@frozen
+class Plan:
+    """What an import is about to do, before anything is sent. `done` were created by an earlier run."""
+
+    rows: int
+    to_send: int
+    done: int
+    existing: int
+    duplicates: int
+    rejected: int
+    unresolved: int
+    problems: tuple[Problem, ...]
+    warnings: tuple[str, ...]
+    may_be_capped: bool  # the listing of those who exist ended on a round count

@@ -1,0 +1,212 @@
+"""The sending of an import: at most once for every row, always, and nobody lost from the books.
+
+For each row `sending` is on the disk before the request leaves, and its outcome before anybody sees it. Knows no HTTP,
+no file and no list: it takes the planned rows from the journal, and a callable that adds a client.
+"""
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final, Self
+
+from onboard360_async import settings
+from onboard360_async.errors import (
+    ApiError,
+    BudgetExhaustedError,
+    DeadlineError,
+    ImportFailedError,
+    NotSentError,
+    Onboard360Error,
+    OutcomeUnknownError,
+    RateLimitError,
+)
+from onboard360_async.importer.journal import Entry, Journal, Record, State
+from onboard360_async.importer.outcomes import (
+    Created,
+    Invalid,
+    Outcome,
+    Rejected,
+    SkippedDuplicate,
+    SkippedExisting,
+    Unresolved,
+)
+from onboard360_async.importer.rows import Problem
+from onboard360_async.models import Client, NewClient
+
+__all__ = ["Add", "Outcomes"]
+
+Add = Callable[[NewClient, Callable[[], None]], Awaitable[Client]]  # the second is called before each attempt is sent
+logger: Final = logging.getLogger("onboard360_async")
+
+
+class Outcomes:
+    """The outcomes of an import as they come: `async for outcome in job.run()`.
+
+    Rows that are not sent come first. A few rows are under way at once; whoever reads slowly slows them down. It ends
+    when all is sent, after `stop`, or with the error that stopped it, once what was under way is in the books.
+    """
+
+    def __init__(self, journal: Journal, add: Add, *, tell_skipped: bool) -> None:
+        self._journal, self._add = journal, add
+        self._skipped = _skipped(journal) if tell_skipped else iter(())
+        self._ready: asyncio.Queue[Outcome | None] = asyncio.Queue(maxsize=1)
+        self._again: deque[Entry] = deque()  # refused by a 429, to be sent again
+        self._position = 0
+        self._refusals = 0  # 429s in a row
+        self._lost = 0  # unknown outcomes in a row
+        self._stopping = False
+        self._failure: BaseException | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._over = False
+
+    def stop(self) -> None:
+        """Begin no further row."""
+        self._stopping = True
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Outcome:
+        if (skipped := next(self._skipped, None)) is not None:
+            return skipped
+        if self._task is None:
+            self._task = asyncio.create_task(self._work_all(), name="onboard360 import")
+        if self._over:
+            raise StopAsyncIteration
+        outcome = await self._ready.get()
+        if outcome is not None:
+            return outcome
+        self._over = True
+        if self._failure is not None:
+            raise self._failure
+        raise StopAsyncIteration
+
+    async def aclose(self) -> None:
+        """Cancel what is under way; a row whose request has left stays in doubt, and is never sent again unseen."""
+        self._over = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+
+    # --- the workers ---
+
+    async def _work_all(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(settings.IMPORT_CONCURRENCY):
+                    workers.create_task(self._work(), name="onboard360 import row")
+        except BaseExceptionGroup as group:  # the journal itself failed: what was under way stays in doubt there
+            self._stop_for(group.exceptions[0])
+        await self._ready.put(None)
+
+    async def _work(self) -> None:
+        while (entry := self._next()) is not None:
+            outcome = await self._send(entry)
+            if outcome is not None:
+                await self._ready.put(outcome)
+
+    def _next(self) -> Entry | None:
+        if self._stopping:
+            return None
+        if self._again:
+            return self._again.popleft()
+        found = self._journal.next_planned(self._position)
+        if found is None:
+            return None
+        self._position, entry = found
+        return entry
+
+    async def _send(self, entry: Entry) -> Outcome | None:
+        sent = False
+
+        def before_send() -> None:
+            nonlocal sent
+            if not sent:
+                self._journal.sending(entry.id)
+                sent = True
+
+        try:
+            client = await self._add(entry.client, before_send)
+        except Onboard360Error as error:
+            return self._judge(entry, error, sent=sent)
+        except Exception as error:  # noqa: BLE001 - a fault of ours or the callable's: the row's fate must be noted first
+            self._stop_for(error)
+            return self._doubt(entry, type(error).__name__) if sent else None
+        self._refusals = self._lost = 0
+        return self._note(entry, client)
+
+    def _note(self, entry: Entry, client: Client) -> Outcome:
+        if self._journal.is_known(entry.client.campaign_id, client.id):
+            self._journal.existing(entry.id, client.id, client.link)
+            return SkippedExisting(entry.line, entry.client.email, client.id)
+        self._journal.created(entry.id, client.id, client.link)
+        return Created(entry.line, entry.client.email, client.id, client.link)
+
+    def _judge(self, entry: Entry, error: Onboard360Error, *, sent: bool) -> Outcome | None:
+        """What an error says about its row, and whether the import can go on."""
+        if isinstance(error, OutcomeUnknownError):
+            self._lost += 1
+            if self._lost >= settings.IMPORT_MOST_LOST:
+                self._stop_for(_failed(f"The last {self._lost} answers were lost.", error, self._journal))
+            return self._doubt(entry, error.message, created=error.created)
+        if isinstance(error, RateLimitError):
+            self._refusals += 1
+            if self._refusals >= settings.IMPORT_MOST_REFUSED:
+                self._stop_for(_failed("The server refuses every request as one too many.", error, self._journal))
+            else:
+                self._again.append(entry)  # the budget pauses everybody, so this is no storm
+            self._put_back(entry, sent=sent)
+            return None
+        if isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in (401, 403):
+            self._refusals = self._lost = 0
+            self._journal.rejected(entry.id, error.status, error.error or f"status {error.status}", error.details)
+            return Rejected(entry.line, entry.client.email, error.status, error.error, error.details)
+        self._stop_for(_failed("The import cannot go on.", error, self._journal))
+        if sent and not _created_nothing(error):
+            return self._doubt(entry, type(error).__name__)
+        self._put_back(entry, sent=sent)
+        return None
+
+    def _doubt(self, entry: Entry, reason: str, *, created: bool = False) -> Outcome:
+        self._journal.unresolved(entry.id, reason, created=created)
+        return Unresolved(entry.line, entry.client.email, reason, created)
+
+    def _put_back(self, entry: Entry, *, sent: bool) -> None:
+        if sent:
+            self._journal.planned(entry.id)
+
+    def _stop_for(self, error: BaseException) -> None:
+        self._stopping = True
+        if self._failure is None:
+            self._failure = error
+            logger.warning("the import stops early: %s", type(error.__cause__ or error).__name__)
+
+
+def _created_nothing(error: Onboard360Error) -> bool:
+    if isinstance(error, ApiError):
+        return error.status < 500
+    return isinstance(error, NotSentError | BudgetExhaustedError | DeadlineError)
+
+
+def _failed(what: str, cause: Onboard360Error, journal: Journal) -> ImportFailedError:
+    again = "Every row stands in the journal; run the import again to go on."
+    error = ImportFailedError(f"{what} {cause} {again}", None if journal.path is None else str(journal.path))
+    error.__cause__ = cause
+    return error
+
+
+def _skipped(journal: Journal) -> Iterator[Outcome]:
+    """The rows that are not sent, in the list's order; read at once, since the journal goes on being written."""
+    return iter([_outcome(record) for record in journal.records(State.INVALID, State.DUPLICATE, State.EXISTING)])
+
+
+def _outcome(record: Record) -> Outcome:
+    line = record["line"]
+    email = json.loads(record["client"])["email"] if record["client"] else ""
+    if record["state"] == State.INVALID:
+        return Invalid(line, email, Problem(line, record["field"], record["error"], record["details"] or ""))
+    if record["state"] == State.DUPLICATE:
+        return SkippedDuplicate(line, email, record["first_line"])
+    return SkippedExisting(line, email, record["client_id"])

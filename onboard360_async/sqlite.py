@@ -1,0 +1,71 @@
+"""How we open a database: private to its owner, durable, versioned, and for one writer at a time.
+
+Knows no table; who opens says what the tables are. A file that is not ours is named and left as it is.
+"""
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from onboard360_async.errors import ConfigurationError, ImportLockedError
+
+__all__ = ["open_database"]
+
+_MODE: Final = 0o600  # readable by the owner alone: it holds people and links
+
+
+def open_database(path: Path | None, *, application_id: int, upgrades: Sequence[str]) -> sqlite3.Connection:
+    """A connection that holds the file until it is closed; None: a database in memory, gone with the connection.
+
+    `upgrades` are the scripts that lead from each version of the tables to the next, from nothing to today's.
+    Every transaction is on the disk when it is committed. ImportLockedError if another process holds the file;
+    ConfigurationError if it cannot be used or is not ours.
+    """
+    if path is not None:
+        _create_private(path)
+    connection = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=0.0)
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        _upgrade(connection, path, application_id, upgrades)
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise ImportLockedError("Another run holds this journal; wait for its end.", str(path)) from None
+        raise ConfigurationError(f"Cannot use {path}: {error}.") from None
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise ConfigurationError(f"Cannot use {path}: {error}. It was left as it is.") from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _create_private(path: Path) -> None:
+    """An empty file with the right mode, before SQLite would make one with the wrong; its companions inherit it."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _MODE))
+    except OSError as error:
+        raise ConfigurationError(f"Cannot write {path}: {error.strerror}.") from None
+
+
+def _upgrade(connection: sqlite3.Connection, path: Path | None, application_id: int, upgrades: Sequence[str]) -> None:
+    connection.execute("BEGIN EXCLUSIVE")  # holds the file from here on
+    found = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    is_new = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+    if not is_new and found != application_id:
+        raise ConfigurationError(f"{path} is a database of another program; it was left as it is.")
+    if version > len(upgrades):
+        raise ConfigurationError(f"{path} was written by a newer version of onboard360-async; upgrade to read it.")
+    for script in upgrades[version:]:
+        for statement in filter(str.strip, script.split(";")):
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {application_id}")
+    connection.execute(f"PRAGMA user_version = {len(upgrades)}")
+    connection.execute("COMMIT")
