@@ -1,27 +1,25 @@
 """`campaigns list`, `clients list`, `clients add`."""
 
 import asyncio
-import re
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from onboard360_async.api import UNSET, AsyncOnboard360
+from onboard360_async.checks import IS_ID
 from onboard360_async.cli.flags import Access, access_flags, output_flags
 from onboard360_async.cli.show import row_of, show
 
-__all__ = ["campaign_id_of", "campaigns", "clients"]
+__all__ = ["campaigns", "clients"]
 
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _CAMPAIGN: Final = ("id", "name", "created_at", "updated_at")
 _CLIENT: Final = ("id", "campaign_id", "email", "first_name", "last_name", "company_name", "phone", "created_at")
 
 
-async def campaign_id_of(api: AsyncOnboard360, id_or_name: str) -> str:
+async def _campaign_id(api: AsyncOnboard360, id_or_name: str) -> str:
     """A campaign's id as it is, a name by one look at the campaigns."""
-    wanted = id_or_name.strip()
-    return wanted if _UUID.fullmatch(wanted) else (await api.find_campaign(wanted)).id
+    return id_or_name if IS_ID(id_or_name) else (await api.find_campaign(id_or_name)).id
 
 
 @click.group()
@@ -61,7 +59,7 @@ def list_clients(access: Access, campaign: str | None, form: str, output: Path |
 
     async def work() -> None:
         async with access.open() as api:
-            campaign_id = UNSET if campaign is None else await campaign_id_of(api, campaign)
+            campaign_id = UNSET if campaign is None else await _campaign_id(api, campaign)
             with show(form, _CLIENT, output) as rows:
                 async for batch in api.iter_clients(campaign_id=campaign_id).batches():
                     rows.write(map(row_of, batch))
@@ -79,12 +77,12 @@ def list_clients(access: Access, campaign: str | None, form: str, output: Path |
 @click.option("--dry-run", is_flag=True, help="Check everything, find the campaign, and send nothing.")
 @access_flags
 @output_flags
-def add_client(access: Access, campaign: str, dry_run: bool, form: str, output: Path | None, **fields: str) -> None:
+def add_client(access: Access, campaign: str, dry_run: bool, form: str, output: Path | None, **fields: Any) -> None:
     """Add one client, and show the onboarding link, which the API says only this once."""
 
     async def work() -> None:
         async with access.open() as api:
-            campaign_id = await campaign_id_of(api, campaign)
+            campaign_id = await _campaign_id(api, campaign)
             if dry_run:
                 click.echo(f"Would add one client to campaign {campaign_id}; nothing was sent.", err=True)
                 return

@@ -7,7 +7,7 @@ of the machine could read.
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from attrs import frozen
@@ -53,16 +53,17 @@ def access_flags(command: F) -> F:
 
     with_access.__name__, with_access.__doc__ = command.__name__, command.__doc__
     with_access.__dict__.update(command.__dict__)  # click keeps the parameters declared so far there
-    flagged = click.option(
+    key = click.option(
         "--api-key-file",
         metavar="FILE",
         help=f"File that holds the API key, - for stdin; else {settings.API_KEY_VARIABLE} from the environment.",
-    )(with_access)
-    flagged = click.option(
+    )
+    base = click.option(
         "--base-url",
         metavar="URL",
         help=f"Where the service is; else {settings.BASE_URL_VARIABLE}, else {settings.BASE_URL}.",
-    )(flagged)
+    )
+    return cast("F", base(key(with_access)))
 
 
 def output_flags(command: F) -> F:

@@ -75,8 +75,8 @@ def _parser() -> _Parser:
         action="append",
         default=[],
         metavar="KIND[:OPTIONS]",
-        help="what is to go wrong, may be repeated: delay:method=POST,path=/clients,nth=3,times=1,probability=0.1,"
-        "seed=1,delay=2",
+        help="what is to go wrong, may be repeated; as in delay:method=POST,nth=3,delay=2"
+        " (options: method, path, email, nth, times, probability, seed, delay)",
     )
     return parser
 

@@ -35,12 +35,11 @@ async def call(
     headers = {"Authorization": f"Bearer {sandbox.api_key if key is None else key}"}
     if fault is not None:
         headers["X-Sandbox-Fault"] = fault
-    async with (
-        aiohttp.ClientSession() as session,
-        session.request(method, f"{sandbox.url}/api/v1{path}", headers=headers, **options) as answer,
-    ):
-        body = await answer.json() if method != "HEAD" else None
-        return Answer(answer.status, body, answer.headers)
+    async with aiohttp.ClientSession() as session:
+        session._retry_connection = False  # aiohttp repeats a GET by itself when its connection was dropped
+        async with session.request(method, f"{sandbox.url}/api/v1{path}", headers=headers, **options) as answer:
+            body = await answer.json() if method != "HEAD" else None
+            return Answer(answer.status, body, answer.headers)
 
 
 async def add(sandbox: Sandbox, email: str = "john@example.com", **options: Any) -> Answer:

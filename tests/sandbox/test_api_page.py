@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -72,9 +73,12 @@ async def test_the_golden_answers_are_the_pages_own() -> None:
         "new_code": lambda: "abc123xyz789",
         "link_origin": "https://app.360onboard.com",
     }
-    async with Sandbox(**options) as sandbox, aiohttp.ClientSession(
-        f"{sandbox.url}/api/v1/", headers={"Authorization": f"Bearer {sandbox.api_key}"}
-    ) as session:
+    async with (
+        Sandbox(**options) as sandbox,
+        aiohttp.ClientSession(
+            f"{sandbox.url}/api/v1/", headers={"Authorization": f"Bearer {sandbox.api_key}"}
+        ) as session,
+    ):
         async with session.get("campaigns") as answer:
             assert (answer.status, in_order(await answer.text())) == (200, in_order(CAMPAIGNS_ANSWER))
             assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
@@ -194,6 +198,6 @@ async def test_a_body_over_a_mebibyte_is_413() -> None:
     async with Sandbox() as sandbox:
         start = b'{"campaign_id": "%s", "email": "john@example.com", "first_name": "' % CAMPAIGN.encode()
         room = 1024 * 1024 - len(start) - 2
-        assert is_problem(await call(sandbox, "POST", "/clients", data=start + b"x" * (room + 1) + b'"}'), 413)
+        assert is_problem(await call(sandbox, "POST", "/clients", data=BytesIO(start + b"x" * (room + 1) + b'"}')), 413)
         assert sandbox.clients() == []
-        assert (await call(sandbox, "POST", "/clients", data=start + b"x" * room + b'"}')).status == 201
+        assert (await call(sandbox, "POST", "/clients", data=BytesIO(start + b"x" * room + b'"}'))).status == 201

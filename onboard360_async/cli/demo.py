@@ -1,0 +1,93 @@
+"""`onboard360 demo`: the sandbox, a shipped list of 250 people, and the real client between them."""
+
+import asyncio
+import csv
+import io
+import shutil
+import sys
+import tempfile
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from onboard360_async.api import AsyncOnboard360
+from onboard360_async.budget import Budget
+from onboard360_async.cli.importing import run_import
+from onboard360_async.options import Event
+from onboard360_async.sandbox import Sandbox
+
+__all__ = ["demo"]
+
+_CAMPAIGN: Final = "Client Onboarding Flow"
+_LINKS: Final = 5  # shown of all
+_WIDTH: Final = 120  # columns where there is no terminal
+
+
+class _Watch:
+    """What the budget and the server did, by the client's own events."""
+
+    def __init__(self) -> None:
+        self.granted = self.refused = 0
+        self.waited_s = 0.0
+
+    def __call__(self, event: Event) -> None:
+        if event.name == "granted":
+            self.granted += 1
+            self.waited_s += event.seconds or 0.0
+        elif event.name == "answered" and event.status == 429:
+            self.refused += 1
+
+
+@click.command()
+@click.option("--window", "window_s", default=5.0, show_default=True, help="Seconds that the sandbox's minute lasts.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where list and results go (default: a new one).")
+def demo(window_s: float, folder: Path | None) -> int:
+    """Import 250 people into a sandbox on this machine, at the real pace of a shortened minute."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # piped, too, it must read in the order in which it happens
+    if folder is None:
+        folder = Path(tempfile.mkdtemp(prefix="onboard360-demo-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    people = folder / "people.csv"
+    shutil.copyfile(str(files("onboard360_async.cli") / "people.csv"), people)
+    return asyncio.run(_show(people, window_s))
+
+
+async def _show(people: Path, window_s: float) -> int:
+    watch = _Watch()
+    async with Sandbox(window_s=window_s) as sandbox:
+        click.secho(f"The sandbox plays 360Onboard at {sandbox.url}", bold=True)
+        click.echo(f"Its minute lasts {window_s:g} seconds here: 100 requests in any {window_s:g} s, as 100 in 60 s.\n")
+        click.secho(f"onboard360 import {people} --campaign '{_CAMPAIGN}' --skip-invalid --yes", bold=True)
+        budget = Budget(window_s=window_s)
+        async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget, on_event=watch) as api:
+            job = api.open_import(people, campaign=_CAMPAIGN, skip_invalid=True)
+            code = await run_import(api, job, ask=False, dry_run=False, resume=f"onboard360 imports resume {people}")
+            _show_links(people.with_name("people.results.csv"))
+            click.secho("\nonboard360 clients list", bold=True)
+            count = 0
+            async for batch in api.iter_clients().batches():
+                count += len(batch)
+            click.echo(f"{count} clients streamed back, {len(sandbox.clients())} are in the sandbox.")
+        click.secho("\nThe budget", bold=True)
+        click.echo(
+            f"{watch.granted} requests granted, {watch.waited_s:.1f} s waited in all,"
+            f" 429s = {watch.refused} (the sandbox counts {sandbox.refused}).\n"
+        )
+        click.echo(f"Look at {people.with_name('people.results.csv')}: every row, with its link.")
+    return code
+
+
+def _show_links(results: Path) -> None:
+    """The first few of those who were created, as their links stand in the results."""
+    with results.open(encoding="utf-8-sig", newline="") as text:
+        created = [row for row in csv.DictReader(text) if row["link"]]
+    table = Table("name", "company", "link", box=None, pad_edge=False, header_style="bold")
+    for row in created[:_LINKS]:
+        table.add_row(f"{row['First name']} {row['Last name']}".strip(), row["Company"], row["link"])
+    click.secho(f"\nThe first {_LINKS} of {len(created)} onboarding links", bold=True)
+    Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False, markup=False).print(table)

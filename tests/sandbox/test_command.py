@@ -1,0 +1,142 @@
+"""The command: what it prints, how it ends, and how it says that it cannot."""
+
+import http.client
+import inspect
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onboard360_async.sandbox import KINDS, Sandbox, command
+from onboard360_async.sandbox.command import PORT, main
+
+
+def started(*flags: str) -> tuple["subprocess.Popen[str]", str]:
+    """The running command, and what it printed at its start."""
+    arguments = [sys.executable, "-m", "onboard360_async.sandbox", "--port", "0", *flags]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout is not None
+    return process, "".join(process.stdout.readline() for _ in range(4))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_where_it_is_serves_and_ends_quietly(number: signal.Signals) -> None:
+    """URL, key and two lines to paste; one request works; Ctrl-C or SIGTERM ends it with 0 and no word more."""
+    process, printed = started("--campaign", "Zoë's", "--fault", "429:nth=2", "--limit", "2", "--retry-after")
+    with process:
+        url = re.findall(r"^export ONBOARD360_BASE_URL=(http://127\.0\.0\.1:\d+)$", printed, re.MULTILINE)[0]
+        key = re.findall(r"^export ONBOARD360_API_KEY=(sk_test_\w+)$", printed, re.MULTILINE)[0]
+        assert url in printed.splitlines()[0]
+        assert key in printed.splitlines()[0]
+        connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+        answers = []
+        for _ in range(3):
+            connection.request("GET", "/api/v1/campaigns", headers={"Authorization": f"Bearer {key}"})
+            with connection.getresponse() as answer:
+                answers.append((answer.status, answer.headers["Retry-After"] is not None, answer.read().decode()))
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=10)
+        connection.close()
+    assert (process.returncode, output, errors) == (0, "", "")
+    assert [answer[:2] for answer in answers] == [(200, False), (429, True), (429, True)]
+    assert "Zoë's" in answers[0][2]
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *flags: str) -> str:
+    """The one line on stderr with which it refused."""
+    assert main(flags) == 2
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("onboard360 sandbox: ")
+    assert errors.count("\n") == 1
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--fault", "sneeze"], "drop-before"),
+        (["--fault", "429:nth=x"], "nth"),
+        (["--fault", "429:nth=0"], "nth"),
+        (["--key", "sk_live_1"], "--allow-live-keys"),
+        (["--limit", "0"], "limit"),
+        (["--limit", "many"], "--limit"),
+        (["--window", "0"], "window"),
+        (["--limiter", "tumbling"], "sliding"),
+        (["--port", "70000"], "port"),
+        (["--nonsense"], "--nonsense"),
+        (["--db", "/nowhere/at/all.db"], "/nowhere/at/all.db"),
+    ],
+)
+def test_a_bad_flag_is_one_line_and_2(flags: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It names what to change; there is no traceback, and no port is taken."""
+    assert expected in complaint(capsys, "--port", "0", *flags)
+
+
+def test_a_file_that_is_no_database_is_one_line_and_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file is named and left as it was."""
+    (path := tmp_path / "notes.txt").write_text("not a database " * 100)
+    assert str(path) in complaint(capsys, "--port", "0", "--db", str(path))
+    assert path.read_text() == "not a database " * 100
+
+
+def test_a_port_in_use_is_one_line_and_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """The port is named, and the flag that helps."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused = complaint(capsys, "--port", port)
+    assert port in refused
+    assert "--port" in refused
+
+
+def test_every_flag_reaches_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without flags the sandbox's own defaults stand; with flags, theirs."""
+    made: list[dict[str, Any]] = []
+
+    def fake(**options: Any) -> None:
+        made.append(options)
+        raise ValueError("seen enough")
+
+    monkeypatch.setattr(command, "Sandbox", fake)
+    main([])
+    flags = "--port 1 --limit 2 --window 3.5 --limiter off --count-refused --retry-after --db f --key a --key b"
+    main([*flags.split(), "--allow-live-keys", "--campaign", "C", "--campaign", "D"])
+    defaults = inspect.signature(Sandbox).parameters
+    assert made[0] == {name: defaults[name].default for name in made[0]} | {"port": PORT}
+    assert made[1] == {
+        "port": 1,
+        "limit": 2,
+        "window_s": 3.5,
+        "limiter": "off",
+        "count_refused": True,
+        "retry_after": True,
+        "db": "f",
+        "api_keys": ["a", "b"],
+        "allow_live_keys": True,
+        "campaigns": ["C", "D"],
+    }
+
+
+def test_help_tells_every_flag_and_every_fault(capsys: pytest.CaptureFixture[str]) -> None:
+    """--help ends with 0 and is complete."""
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for word in (*KINDS, "--port", "--limit", "--window", "--limiter", "--db", "--key", "--campaign", str(PORT)):
+        assert word in shown
+
+
+def test_a_live_key_and_several_keys_by_flag() -> None:
+    """--key is served as given, the first is printed; --allow-live-keys lifts the guard."""
+    process, printed = started("--key", "sk_live_1", "--key", "sk_test_2", "--allow-live-keys", "--limiter", "off")
+    with process:
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=10)[1] == ""
+    assert "export ONBOARD360_API_KEY=sk_live_1\n" in printed
+    assert process.returncode == 0
