@@ -322,7 +322,8 @@ async def test_nothing_personal_is_logged(
     """At DEBUG the log tells methods, paths and statuses; no key, email, name, phone, link or query."""
     caplog.set_level("DEBUG")
     sandbox.add_fault("500-after", method="POST", nth=2)
-    new = {"first_name": "Jonathan", "last_name": "Doeling", "company_name": "Acmeville", "phone": "+49151"}
+    names = {"first_name": "Jonathan", "last_name": "Doeling"}
+    new: dict[str, Any] = {**names, "company_name": "Acmeville", "phone": "+49151"}
     client = await api.add_client(campaign_id=CAMPAIGN, email="john@example.com", **new)
     with pytest.raises(errors.OutcomeUnknownError):
         await api.add_client(campaign_id=CAMPAIGN, email="john@example.com", **new)

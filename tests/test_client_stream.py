@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import pytest
+from attrs import fields_dict
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,7 +47,7 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-extras = st.dictionaries(st.text(max_size=6).filter(lambda name: name not in Client.__slots__), values, max_size=3)
+extras = st.dictionaries(st.text(max_size=6).filter(lambda name: name not in fields_dict(Client)), values, max_size=3)
 envelopes = st.dictionaries(st.text(max_size=6).filter(lambda name: name != "clients"), values, max_size=3)
 
 

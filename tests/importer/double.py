@@ -1,0 +1,104 @@
+"""A service as the importer sees it: two callables, durable books of its own, and faults by name of the person."""
+
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from onboard360_async import errors
+from onboard360_async.importer import ImportJob
+from onboard360_async.importer.source import Rows
+from onboard360_async.models import Client, NewClient
+
+__all__ = ["CAMPAIGN", "Service", "job_of"]
+
+CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
+
+
+class Service:
+    """Who was created, in order; kept in `books` (one JSON line each) if a crash must not lose it.
+
+    `faults` maps the first letters of an email to what happens to it: an error to raise before (`Exception`) or after
+    (`("created", Exception)`) it was created. `die_at` names the moment at which this process is killed.
+    """
+
+    def __init__(self, books: Path | None = None, *, die_at: str = "") -> None:
+        self.books = books
+        self.faults: dict[str, object] = {}
+        self.die_at = die_at
+        self.listings = 0
+        self.under_way = self.most_under_way = 0
+        self.created: list[Client] = []
+        if books is not None and books.exists():
+            self.created = [_client(**json.loads(line)) for line in books.read_text().splitlines()]
+
+    def die(self, moment: str) -> None:
+        """Be killed here, for real, if this is the moment."""
+        if moment == self.die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    async def add(self, new: NewClient, before_send: Callable[[], None]) -> Client:
+        """Create a client, or fail as told."""
+        fault = next((self.faults[start] for start in self.faults if new.email.startswith(start)), None)
+        self.die("before sending")
+        before_send()
+        self.die("sending noted")
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            if isinstance(fault, Exception):
+                raise fault
+            client = self.create(new.campaign_id, new.email)
+            self.die("created")
+            if isinstance(fault, tuple):
+                raise fault[1]
+        finally:
+            self.under_way -= 1
+        return client
+
+    def create(self, campaign_id: str, email: str) -> Client:
+        """Somebody is there now, whatever becomes of the answer."""
+        client = _client(number=len(self.created) + 1, campaign_id=campaign_id, email=email)
+        self.created.append(client)
+        if self.books is not None:
+            with self.books.open("a") as books:
+                books.write(json.dumps({"number": len(self.created), "campaign_id": campaign_id, "email": email}) + "\n")
+                books.flush()
+                os.fsync(books.fileno())
+        return client
+
+    async def listing(self, campaign_id: str) -> AsyncIterator[Sequence[Client]]:
+        """Everybody in a campaign, two at a time, without links."""
+        self.listings += 1
+        self.die("listing")
+        there = [client for client in self.created if client.campaign_id == campaign_id]
+        for start in range(0, len(there), 2):
+            yield there[start : start + 2]
+
+    @property
+    def emails(self) -> list[str]:
+        """Who was created, in order."""
+        return [client.email for client in self.created]
+
+
+def _client(number: int, campaign_id: str, email: str) -> Client:
+    link = f"https://example.com/c/{number:012}"
+    return Client(f"id-{number}", campaign_id, email, created_at=datetime(2026, 1, 1, tzinfo=UTC), link=link)
+
+
+def job_of(
+    source: str | Path | Rows | None, service: Service, *, campaign: str | None = CAMPAIGN, **options: object
+) -> ImportJob:
+    """An import of `source` into the double."""
+
+    async def campaign_id() -> str | None:
+        return campaign
+
+    return ImportJob(source, add=service.add, listing=service.listing, campaign=campaign_id, **options)  # type: ignore[arg-type]  # options of many kinds
+
+
+def lost() -> errors.OutcomeUnknownError:
+    """A POST whose answer did not come."""
+    return errors.OutcomeUnknownError("POST /clients was sent, but not answered (timed out).", CAMPAIGN, "0" * 64)

@@ -1,0 +1,402 @@
+"""Imports: each row at most once, always; whatever happens the books add up, and a second run goes on from them."""
+
+import asyncio
+import csv
+import stat
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onboard360_async import errors
+from onboard360_async.importer import (
+    Created,
+    ImportJob,
+    Invalid,
+    Outcome,
+    Plan,
+    Rejected,
+    SkippedDuplicate,
+    SkippedExisting,
+    Summary,
+    Unresolved,
+)
+from onboard360_async.models import NewClient
+from tests.importer.double import CAMPAIGN, Service, job_of, lost
+
+
+@pytest.fixture
+def service() -> Service:
+    """A service that does what it is asked."""
+    return Service()
+
+
+def people(folder: Path, *emails: str, header: str = "Email;Name") -> Path:
+    path = folder / "people.csv"
+    path.write_text("\n".join([header, *(f"{email};P" for email in emails)]) + "\n")
+    return path
+
+
+async def finish(job: ImportJob) -> tuple[Plan, list[Outcome], Summary]:
+    async with job:
+        plan = await job.load()
+        outcomes = [outcome async for outcome in job.run()]
+        summary = job.summary
+    adds_up(summary)
+    return plan, outcomes, summary
+
+
+def adds_up(summary: Summary) -> None:
+    parts = (summary.created, summary.skipped_existing, summary.skipped_duplicate, summary.rejected)
+    assert sum(parts) + summary.invalid + summary.unresolved + summary.planned == summary.rows
+
+
+def results(folder: Path, name: str = "results") -> list[dict[str, str]]:
+    with (folder / f"people.{name}.csv").open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))
+
+
+async def test_a_list_goes_in_and_links_come_out(tmp_path: Path, service: Service) -> None:
+    """Three people: three created, their links in the results, in the list's order, beside its own columns."""
+    path = people(tmp_path, "a@x.de", "b@x.de", "c@x.de")
+    plan, outcomes, summary = await finish(job_of(path, service))
+    assert (plan.rows, plan.to_send) == (3, 3)
+    assert sorted(outcome.line for outcome in outcomes if isinstance(outcome, Created)) == [2, 3, 4]
+    assert summary == Summary(3, 3, 0, 0, 0, 0, 0, 0)
+    rows = results(tmp_path)
+    assert list(rows[0]) == ["Email", "Name", "status", "client_id", "link", "error"]
+    assert [row["Email"] for row in rows] == ["a@x.de", "b@x.de", "c@x.de"]
+    links = {client.email: client.link for client in service.created}
+    assert all(row["link"] == links[row["Email"]] and row["status"] == "created" for row in rows)
+    assert not (tmp_path / "people.errors.csv").exists()
+
+
+async def test_only_the_owner_can_read_what_it_writes(tmp_path: Path, service: Service) -> None:
+    """Journal, results and errors hold people and links: mode 0600, whatever the umask."""
+    service.faults["b"] = errors.BadRequestError(400, "taken")
+    async with job_of(people(tmp_path, "a@x.de", "b@x.de"), service) as job:
+        await job.load()
+        assert [_ async for _ in job.run()]
+        job.write_files()
+        written = [path for path in tmp_path.iterdir() if path.name != "people.csv"]
+        assert {path.name for path in written} >= {"people.csv.onboard360.db", "people.results.csv", "people.errors.csv"}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o600}
+
+
+async def test_nothing_is_sent_while_a_row_is_invalid(tmp_path: Path, service: Service) -> None:
+    """All problems are told with line, field, reason and value, and `run` refuses until they may be skipped."""
+    path = people(tmp_path, "a@x.de", "nobody", "", "c d@x.de")
+    async with job_of(path, service) as job:
+        plan = await job.load()
+        assert [(problem.line, problem.field, problem.value) for problem in plan.problems] == [
+            (3, "email", "nobody"),
+            (4, "email", ""),
+            (5, "email", "c d@x.de"),
+        ]
+        assert "nobody" not in repr(plan)
+        with pytest.raises(errors.ValidationError, match="3 rows"):
+            job.run()
+    assert (service.listings, service.created) == (0, [])
+    _, outcomes, summary = await finish(job_of(path, service, skip_invalid=True))
+    assert [outcome.line for outcome in outcomes if isinstance(outcome, Invalid)] == [3, 4, 5]
+    assert (summary.created, summary.invalid) == (1, 3)
+    assert [row["_line"] for row in results(tmp_path, "errors")] == ["3", "4", "5"]
+
+
+async def test_the_errors_file_imports_again_once_it_is_mended(tmp_path: Path, service: Service) -> None:
+    """Its columns are the list's own and two of ours, which are no news to us."""
+    await finish(job_of(people(tmp_path, "a@x.de", "nobody"), service, skip_invalid=True))
+    mended = tmp_path / "mended.csv"
+    mended.write_text((tmp_path / "people.errors.csv").read_text().replace("nobody", "nobody@x.de"))
+    plan, outcomes, _ = await finish(job_of(mended, service))
+    assert plan.warnings == ("column 'Name' is not sent",)
+    assert [outcome.line for outcome in outcomes if isinstance(outcome, Created)] == [2]
+
+
+async def test_who_stands_twice_is_sent_once(tmp_path: Path, service: Service) -> None:
+    """The same address in other capitals or with spaces around is one person; the second row names the first."""
+    path = people(tmp_path, "a@x.de", "b@x.de", " A@X.DE ")
+    _, outcomes, summary = await finish(job_of(path, service))
+    assert [(o.line, o.first_line) for o in outcomes if isinstance(o, SkippedDuplicate)] == [(4, 2)]
+    assert (summary.created, summary.skipped_duplicate) == (2, 1)
+    assert len(service.created) == 2
+
+
+async def test_who_is_there_already_is_skipped(tmp_path: Path, service: Service) -> None:
+    """One listing before the first request; who is in it is not sent."""
+    known = service.create(CAMPAIGN, "B@x.de")
+    _, outcomes, summary = await finish(job_of(people(tmp_path, "a@x.de", "b@x.de"), service))
+    assert [(o.line, o.client_id) for o in outcomes if isinstance(o, SkippedExisting)] == [(3, known.id)]
+    assert (summary.created, summary.skipped_existing, service.listings) == (1, 1, 1)
+
+
+async def test_a_listing_that_may_be_cut_is_said_in_the_plan(tmp_path: Path, service: Service) -> None:
+    """A hundred exactly may be a silent cap."""
+    for number in range(100):
+        service.create(CAMPAIGN, f"old{number}@x.de")
+    plan, _, _ = await finish(job_of(people(tmp_path, "a@x.de"), service))
+    assert plan.may_be_capped
+
+
+async def test_each_refusal_is_kept_with_its_row(tmp_path: Path, service: Service) -> None:
+    """A 4xx created nothing: the row is rejected, with the server's words, and the others go on."""
+    service.faults["b"] = errors.BadRequestError(400, "Bad request", "email is taken")
+    _, outcomes, summary = await finish(job_of(people(tmp_path, "a@x.de", "b@x.de", "c@x.de"), service))
+    (rejected,) = (outcome for outcome in outcomes if isinstance(outcome, Rejected))
+    assert (rejected.line, rejected.status, rejected.details) == (3, 400, "email is taken")
+    assert "taken" not in repr(rejected)
+    assert (summary.created, summary.rejected) == (2, 1)
+    assert results(tmp_path, "errors")[0]["_error"] == "rejected: Bad request: email is taken"
+
+
+@pytest.mark.parametrize("created", [False, True])
+async def test_an_unknown_outcome_is_never_sent_again(tmp_path: Path, service: Service, created: bool) -> None:
+    """Whether it was created or not, the row is unresolved, and so it stays however often the import is run."""
+    service.faults["b"] = ("created", lost()) if created else lost()
+    path = people(tmp_path, "a@x.de", "b@x.de", "c@x.de")
+    _, outcomes, summary = await finish(job_of(path, service))
+    assert [outcome.line for outcome in outcomes if isinstance(outcome, Unresolved)] == [3]
+    assert (summary.created, summary.unresolved) == (2, 1)
+    service.faults.clear()
+    for source in (path, None):
+        job = job_of(source, service, journal=tmp_path / "people.csv.onboard360.db")
+        _, outcomes, summary = await finish(job)
+        assert (summary.created, summary.unresolved) == (2, 1)
+        assert not [outcome for outcome in outcomes if isinstance(outcome, Created)]
+    assert service.emails.count("b@x.de") == int(created)
+    assert results(tmp_path)[1]["status"] == "unresolved"
+
+
+async def test_a_dead_server_stops_the_import_before_all_are_in_doubt(tmp_path: Path, service: Service) -> None:
+    """Ten unknown outcomes in a row end the run; the rest stay planned and are sent when it is run again."""
+    emails = [f"p{number:02}@x.de" for number in range(40)]
+    service.faults["p"] = lost()
+    async with job_of(people(tmp_path, *emails), service) as job:
+        await job.load()
+        with pytest.raises(errors.ImportFailedError, match="answers were lost"):
+            assert [_ async for _ in job.run()]
+        assert 10 <= job.summary.unresolved <= 14
+        assert job.summary.planned == 40 - job.summary.unresolved
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.AuthenticationError(401),
+        errors.ApiError(403),
+        errors.ApiError(302),
+        errors.NotSentError("Could not connect."),
+        errors.DeadlineError("late"),
+        errors.BudgetExhaustedError(3.0),
+    ],
+)
+async def test_what_concerns_all_rows_stops_the_run(
+    tmp_path: Path, service: Service, error: errors.Onboard360Error
+) -> None:
+    """A wrong key, a redirect, no connection: nothing was created, all rows stay planned, and running again goes on."""
+    service.faults["b"] = error
+    path = people(tmp_path, "a@x.de", "b@x.de", "c@x.de")
+    async with job_of(path, service) as job:
+        await job.load()
+        with pytest.raises(errors.ImportFailedError, match="run the import again") as caught:
+            assert [_ async for _ in job.run()]
+        assert caught.value.__cause__ is error
+        assert job.summary.planned >= 1
+        adds_up(job.summary)
+    service.faults.clear()
+    _, _, summary = await finish(job_of(path, service))
+    assert summary.created == 3
+    assert sorted(service.emails) == ["a@x.de", "b@x.de", "c@x.de"]
+
+
+async def test_a_429_is_sent_again_later_in_the_same_run(tmp_path: Path, service: Service) -> None:
+    """It was not applied: the row is planned again and comes after the others; endless refusals end the run."""
+    refusals = [errors.RateLimitError(429)] * 3
+    add = service.add
+
+    async def refusing(new: NewClient, before_send: Any) -> Any:
+        if new.email.startswith("b") and refusals:
+            before_send()
+            raise refusals.pop()
+        return await add(new, before_send)
+
+    service.add = refusing  # type: ignore[method-assign]  # the double is ours to bend
+    _, _, summary = await finish(job_of(people(tmp_path, "a@x.de", "b@x.de", "c@x.de"), service))
+    assert (summary.created, service.emails.count("b@x.de")) == (3, 1)
+    refusals = [errors.RateLimitError(429)] * 1_000
+    async with job_of(people(tmp_path, "b2@x.de"), service) as job:
+        await job.load()
+        with pytest.raises(errors.ImportFailedError, match="one too many"):
+            assert [_ async for _ in job.run()]
+        assert job.summary.planned == 1
+
+
+async def test_a_fault_of_ours_leaves_the_books_right(tmp_path: Path, service: Service) -> None:
+    """An unexpected error after the request left: the row is in doubt, the run ends with that error."""
+    service.faults["b"] = ("created", ZeroDivisionError())
+    async with job_of(people(tmp_path, "a@x.de", "b@x.de"), service) as job:
+        await job.load()
+        with pytest.raises(ZeroDivisionError):
+            assert [_ async for _ in job.run()]
+        assert job.summary.unresolved == 1
+
+
+async def test_a_journal_that_fails_sends_nothing_more(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the outcome cannot be written (a full disk), the run ends, and the row is in doubt for whoever looks later."""
+    path = people(tmp_path, *(f"p{number}@x.de" for number in range(20)))
+
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    async with job_of(path, service) as job:
+        await job.load()
+        monkeypatch.setattr("onboard360_async.importer.journal.Journal.created", full)
+        with pytest.raises(OSError, match="disk full"):
+            assert [_ async for _ in job.run()]
+    sent = len(service.created)
+    assert sent <= 4
+    monkeypatch.undo()
+    _, _, summary = await finish(job_of(path, service))
+    assert (summary.unresolved, summary.created) == (sent, 20 - sent)
+    assert len(set(service.emails)) == len(service.emails) == 20
+
+
+async def test_stopping_lets_those_under_way_finish(tmp_path: Path, service: Service) -> None:
+    """After stop() no row begins, those under way are noted, and running again does the rest."""
+    emails = [f"p{number:02}@x.de" for number in range(30)]
+    path = people(tmp_path, *emails)
+    async with job_of(path, service) as job:
+        await job.load()
+        async for _ in job.run():
+            job.stop()
+        assert 1 <= job.summary.created <= 6
+        assert job.summary.unresolved == 0
+    await finish(job_of(path, service))
+    assert sorted(service.emails) == emails
+
+
+async def test_leaving_the_block_cancels_what_is_under_way(tmp_path: Path, service: Service) -> None:
+    """A break out of the loop: no worker is left, what was sent without an answer is in doubt, never sent again."""
+    never = asyncio.Event()
+    add = service.add
+
+    async def hanging(new: NewClient, before_send: Any) -> Any:
+        client = await add(new, before_send)
+        if not new.email.startswith("p00"):
+            await never.wait()
+        return client
+
+    service.add = hanging  # type: ignore[method-assign]  # as above
+    path = people(tmp_path, *(f"p{number:02}@x.de" for number in range(10)))
+    async with job_of(path, service) as job:
+        await job.load()
+        async for _ in job.run():
+            break
+    assert [task for task in asyncio.all_tasks() if "onboard360" in task.get_name()] == []
+    sent = len(service.created)
+    service.add = add  # type: ignore[method-assign]  # as above
+    _, _, summary = await finish(job_of(path, service))
+    assert (summary.created, summary.unresolved) == (11 - sent, sent - 1)
+    assert len(set(service.emails)) == len(service.emails) == 10
+
+
+async def test_a_slow_reader_slows_the_sending(tmp_path: Path, service: Service) -> None:
+    """Nobody reads the outcomes: a handful of rows are sent, not all; and never more than four at once."""
+    path = people(tmp_path, *(f"p{number:02}@x.de" for number in range(50)))
+    async with job_of(path, service) as job:
+        await job.load()
+        outcomes = job.run()
+        await anext(outcomes)
+        for _ in range(200):
+            await asyncio.sleep(0)
+        assert len(service.created) <= 8
+    assert service.most_under_way <= 4
+
+
+async def test_the_list_may_be_mended_sorted_and_extended(tmp_path: Path, service: Service) -> None:
+    """A second run knows who is done by who they are, not by their line; only the new and the mended are sent."""
+    service.faults["b"] = errors.BadRequestError(400, "no")
+    await finish(job_of(people(tmp_path, "a@x.de", "b@x.de", "c@x.de"), service))
+    service.faults.clear()
+    unchanged, _, _ = await finish(job_of(people(tmp_path, "c@x.de", "b@x.de", "a@x.de"), service))
+    assert (unchanged.done, unchanged.rejected, unchanged.to_send) == (2, 1, 0)
+    path = tmp_path / "people.csv"
+    path.write_text("Email;First name\nnew@x.de;N\nc@x.de;\nb@x.de;Bea\n")
+    plan, outcomes, summary = await finish(job_of(path, service))
+    assert (plan.rows, plan.done, plan.to_send) == (3, 1, 2)
+    assert sorted(outcome.line for outcome in outcomes if isinstance(outcome, Created)) == [2, 4]
+    assert summary.created == 3
+    assert sorted(service.emails) == ["a@x.de", "b@x.de", "c@x.de", "new@x.de"]
+    assert [row["Email"] for row in results(tmp_path)] == ["new@x.de", "c@x.de", "b@x.de"]
+
+
+async def test_going_on_lists_nobody_again(tmp_path: Path, service: Service) -> None:
+    """The baseline was taken before the first row was sent; a resume never repeats it."""
+    path = people(tmp_path, *(f"p{number}@x.de" for number in range(6)))
+    async with job_of(path, service) as job:
+        await job.load()
+        async for _ in job.run():
+            job.stop()
+    _, _, summary = await finish(job_of(None, service, journal=tmp_path / "people.csv.onboard360.db"))
+    assert (summary.created, service.listings) == (6, 1)
+
+
+async def test_rows_of_a_program_need_no_file(service: Service) -> None:
+    """Mappings and NewClient, plain or async, with a campaign for all or each its own."""
+
+    async def coming() -> AsyncIterator[NewClient]:
+        yield NewClient("other", "c@x.de")
+
+    rows = [{"email": "a@x.de", "first_name": "A"}, NewClient(CAMPAIGN, "b@x.de")]
+    _, outcomes, summary = await finish(job_of(rows, service))
+    assert sorted(outcome.line for outcome in outcomes) == [1, 2]
+    await finish(job_of(coming(), service, campaign=None))
+    assert [client.campaign_id for client in service.created] == [CAMPAIGN, CAMPAIGN, "other"]
+    assert summary.created == 2
+
+
+@pytest.mark.parametrize("row", [{"email": 5}, {"mail": "a@x.de"}, {"email": "a@x.de", "phone": 49}, {}])
+async def test_rows_of_a_wrong_kind_are_problems(service: Service, row: dict[str, Any]) -> None:
+    """A value that is no text, or a field that is none, is told by row and name."""
+    async with job_of([row], service) as job:
+        assert (await job.load()).problems[0].line == 1
+
+
+async def test_each_row_names_its_campaign_or_all_have_one(service: Service) -> None:
+    """Without a campaign a row that names none is a problem, not a guess."""
+    async with job_of([{"email": "a@x.de"}], service, campaign=None) as job:
+        assert [problem.field for problem in (await job.load()).problems] == ["campaign_id"]
+
+
+async def test_an_import_is_used_in_its_order(tmp_path: Path, service: Service) -> None:
+    """Enter, load once, run once: anything else says so."""
+    job = job_of([{"email": "a@x.de"}], service)
+    with pytest.raises(errors.ConfigurationError, match="block"):
+        await job.load()
+    async with job:
+        with pytest.raises(errors.ConfigurationError, match="load"):
+            job.run()
+        await job.load()
+        with pytest.raises(errors.ConfigurationError, match="already"):
+            await job.load()
+        job.run()
+        with pytest.raises(errors.ConfigurationError, match="already"):
+            job.run()
+    with pytest.raises(errors.ConfigurationError, match="journal"):
+        job_of(None, service)
+    with pytest.raises(errors.ConfigurationError, match="no journal"):
+        async with job_of(None, service, journal=tmp_path / "none.db"):
+            pass
+
+
+async def test_a_second_run_of_the_same_list_is_refused(tmp_path: Path, service: Service) -> None:
+    """The journal is held from entering to leaving."""
+    path = people(tmp_path, "a@x.de")
+    async with job_of(path, service):
+        with pytest.raises(errors.ImportLockedError, match="Another run"):
+            async with job_of(path, service):
+                pass
+    await finish(job_of(path, service))
