@@ -29,9 +29,10 @@ def open_database(path: Path | None, *, application_id: int, upgrades: Sequence[
     try:
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        version = _version(connection, path, application_id, len(upgrades))
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
-        _upgrade(connection, path, application_id, upgrades)
+        _upgrade(connection, application_id, upgrades, version)
     except sqlite3.OperationalError as error:
         connection.close()
         if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
@@ -54,15 +55,21 @@ def _create_private(path: Path) -> None:
         raise ConfigurationError(f"Cannot write {path}: {error.strerror}.") from None
 
 
-def _upgrade(connection: sqlite3.Connection, path: Path | None, application_id: int, upgrades: Sequence[str]) -> None:
-    connection.execute("BEGIN EXCLUSIVE")  # holds the file from here on
-    found = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    is_new = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    if not is_new and found != application_id:
+def _version(connection: sqlite3.Connection, path: Path | None, application_id: int, newest: int) -> int:
+    """The version of the tables that are there, once it is sure that they are ours; nothing was changed by then."""
+    found, version, tables = (
+        connection.execute(query).fetchone()[0]
+        for query in ("PRAGMA application_id", "PRAGMA user_version", "SELECT count(*) FROM sqlite_master")
+    )
+    if tables and found != application_id:
         raise ConfigurationError(f"{path} is a database of another program; it was left as it is.")
-    if version > len(upgrades):
+    if version > newest:
         raise ConfigurationError(f"{path} was written by a newer version of onboard360-async; upgrade to read it.")
+    return int(version)
+
+
+def _upgrade(connection: sqlite3.Connection, application_id: int, upgrades: Sequence[str], version: int) -> None:
+    connection.execute("BEGIN EXCLUSIVE")  # holds the file from here on
     for script in upgrades[version:]:
         for statement in filter(str.strip, script.split(";")):
             connection.execute(statement)

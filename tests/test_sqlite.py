@@ -1,0 +1,78 @@
+"""Databases: private, held by one process, and never replaced when they are not ours."""
+
+import os
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from onboard360_async.errors import ConfigurationError, ImportLockedError
+from onboard360_async.sqlite import open_database
+
+OURS = 42
+FIRST = "CREATE TABLE one (a)"
+SECOND = "CREATE TABLE two (b); INSERT INTO one VALUES (7)"
+
+
+def opened(path: Path | None, *upgrades: str) -> sqlite3.Connection:
+    return open_database(path, application_id=OURS, upgrades=upgrades or (FIRST,))
+
+
+def test_a_new_database_is_private_and_durable(tmp_path: Path) -> None:
+    """Mode 0600 whatever the umask; every commit is on the disk."""
+    before = os.umask(0)
+    try:
+        connection = opened(tmp_path / "a.db")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
+    pragmas = ("journal_mode", "synchronous", "locking_mode")
+    assert [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas] == ["wal", 2, "exclusive"]
+    connection.close()
+
+
+def test_one_holds_it_at_a_time(tmp_path: Path) -> None:
+    """From opening to closing."""
+    connection = opened(tmp_path / "a.db")
+    with pytest.raises(ImportLockedError, match="Another run"):
+        opened(tmp_path / "a.db")
+    connection.close()
+    opened(tmp_path / "a.db").close()
+
+
+def test_old_tables_are_led_to_todays(tmp_path: Path) -> None:
+    """Each upgrade runs once, and what was written stays."""
+    first = opened(tmp_path / "a.db")
+    first.execute("INSERT INTO one VALUES (5)")
+    first.close()
+    for _ in range(2):
+        second = opened(tmp_path / "a.db", FIRST, SECOND)
+        assert [row["a"] for row in second.execute("SELECT a FROM one")] == [5, 7]
+        second.close()
+    with pytest.raises(ConfigurationError, match="newer version"):
+        opened(tmp_path / "a.db")
+
+
+def test_what_is_not_ours_is_named_and_left(tmp_path: Path) -> None:
+    """Another program's database, a file that is none, a folder: a clear error, and not a byte changed."""
+    other = tmp_path / "other.db"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+    text = tmp_path / "text.db"
+    text.write_text("this is no database at all, and somebody wants to keep it")
+    for path, message in ((other, "another program"), (text, "left as it was"), (tmp_path, "Cannot write")):
+        before = path.read_bytes() if path.is_file() else b""
+        with pytest.raises(ConfigurationError, match=message):
+            opened(path)
+        assert not path.is_file() or path.read_bytes() == before
+    with pytest.raises(ConfigurationError, match="Cannot write"):
+        opened(tmp_path / "none" / "a.db")
+
+
+def test_in_memory_there_is_no_file() -> None:
+    """For rows whose journal nobody asked for."""
+    connection = opened(None)
+    connection.execute("INSERT INTO one VALUES (1)")
+    connection.close()
