@@ -62,7 +62,7 @@ def test_what_is_not_ours_is_named_and_left(tmp_path: Path) -> None:
     connection.close()
     text = tmp_path / "text.db"
     text.write_text("this is no database at all, and somebody wants to keep it")
-    for path, message in ((other, "another program"), (text, "left as it was"), (tmp_path, "Cannot write")):
+    for path, message in ((other, "another program"), (text, "left as it is"), (tmp_path, "Cannot write")):
         before = path.read_bytes() if path.is_file() else b""
         with pytest.raises(ConfigurationError, match=message):
             opened(path)
