@@ -4,7 +4,6 @@ Knows no key and no HTTP; the rule is `window`'s, the waiting is `gate`'s.
 """
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -14,9 +13,10 @@ from attrs import frozen
 
 from onboard360_async import settings
 from onboard360_async.budget.estimate import eta_ns
-from onboard360_async.budget.gate import Gate, Priority, Slot
+from onboard360_async.budget.gate import Gate, Priority, Slot, burst_of
 from onboard360_async.budget.ledger import SECOND
 from onboard360_async.budget.shared import check_store, ledger_of
+from onboard360_async.budget.window import Window
 from onboard360_async.errors import ConfigurationError
 
 __all__ = ["Budget", "BudgetState"]
@@ -55,7 +55,7 @@ class Budget:
     this is the strictest reading (tests/budget).
     """
 
-    __slots__ = ("__weakref__", "_burst", "_gates", "_keep", "_ledger", "_limit", "_share")
+    __slots__ = ("__weakref__", "_burst", "_effective_limit", "_gates", "_keep", "_ledger", "_limit")
 
     def __init__(
         self,
@@ -76,22 +76,25 @@ class Budget:
         _check_count("keep_for_interactive", keep_for_interactive, at_least=0)
         _check_number("window_s", window_s, above=0.0)
         _check_number("share", share, above=0.0, at_most=1.0)
-        if margin_s is None:
-            margin_s = window_s * settings.MARGIN_SHARE
-        elif margin_s != 0:
-            _check_number("margin_s", margin_s, above=0.0)
         if keep_for_interactive >= limit:
             raise ConfigurationError("keep_for_interactive must be below limit, or nothing is left for the others.")
+        if margin_s is None:
+            margin_s = window_s * settings.MARGIN_SHARE
+        _check_number("margin_s", margin_s)
         check_store(store)
         if on_store_error not in ("raise", "local"):
             raise ConfigurationError('on_store_error must be "raise" or "local".')
+        if not (scope is None or (isinstance(scope, str) and scope)):
+            raise ConfigurationError("scope must be None or a name.")
+        if not (clock is None or callable(clock)):
+            raise ConfigurationError("clock must be None or a callable that gives nanoseconds.")
         self._limit = limit
-        self._share = max(1, int(limit * share))
+        self._effective_limit = max(1, int(limit * share))
         self._burst = burst
-        self._keep = min(keep_for_interactive, self._share - 1)
+        self._keep = min(keep_for_interactive, self._effective_limit - 1)
         self._gates: Mapping[asyncio.AbstractEventLoop, Gate] = _NO_GATES
         span_ns = max(1, round((window_s + margin_s) * SECOND))
-        self._ledger = ledger_of(scope, self._share, span_ns, clock or time.monotonic_ns)
+        self._ledger = ledger_of(scope, self._effective_limit, span_ns, clock or time.monotonic_ns)
 
     def __repr__(self) -> str:
         return f"Budget(limit={self._limit}, window_s={self._ledger.span_ns / SECOND:g} with its margin)"
@@ -99,39 +102,43 @@ class Budget:
     def snapshot(self) -> BudgetState:
         """How the budget stands now; it takes nothing."""
         window, now = self._ledger.look()
-        in_flight, used, paused_ns = window.held, window.used(now), window.paused_ns(now)
-        trial, available = window.copy(), 0
-        while trial.reserve(now) == 0:
-            available += 1
-        next_ns = 0 if available else eta_ns(window, now, 1, burst=1, every_ns=0)
+        available = window.available(now)
         return BudgetState(
             limit=self._limit,
-            effective_limit=self._share,
-            in_flight=in_flight,
-            used=used,
+            effective_limit=self._effective_limit,
+            in_flight=window.held,
+            used=window.used(now),
             available=available,
-            next_free_s=next_ns / SECOND,
-            waiting=sum(gate.waiting for gate in self._gates.values()),
-            paused_s=paused_ns / SECOND,
+            next_free_s=0.0 if available else self._eta_ns(window, now, 1, keep=0) / SECOND,
+            waiting=self._ledger.waiting,
+            paused_s=window.paused_ns(now) / SECOND,
         )
 
     def eta_s(self, n: int) -> float:
-        """Seconds until `n` more requests, after those that wait already, could all have been sent.
+        """Seconds until `n` BULK requests more, after all that wait in this process, could have been sent; 0 or more.
 
-        It takes every answer as coming at once, so the real time is longer by what the answers take.
+        Taken as given: every answer comes at once (so the real time is longer by what the answers take), the token
+        bucket is full, and nobody else uses the key. The first windows are played by the rule, the rest is counted at
+        one request fewer than the limit in each window, so a million is answered as quickly as a few hundred.
+        Raises ConfigurationError if `n` is no whole number of at least 0.
         """
         _check_count("n", n, at_least=0)
         if n == 0:
             return 0.0
         window, now = self._ledger.look()
-        waiting = sum(gate.waiting for gate in self._gates.values())
-        every_ns = self._ledger.span_ns // self._share
-        return eta_ns(window, now, n + waiting, burst=min(self._burst, self._share), every_ns=every_ns) / SECOND
+        return self._eta_ns(window, now, n + self._ledger.waiting, keep=self._keep) / SECOND
+
+    def _eta_ns(self, window: Window, now: int, requests: int, *, keep: int) -> int:
+        burst = burst_of(self._burst, self._effective_limit)
+        every_ns = self._ledger.span_ns / self._effective_limit
+        return eta_ns(window, now, [(requests, keep)], burst=burst, tokens=burst, every_ns=every_ns)
 
     def pause(self, seconds: float) -> None:
-        """Send nothing for that long, for everybody who shares this budget; a longer pause stays as it is."""
-        if seconds != 0:
-            _check_number("seconds", seconds, above=0.0)
+        """Send nothing for that long, for everybody who shares this budget; a longer pause stays as it is.
+
+        Raises ConfigurationError for what is no number of seconds of at least 0.
+        """
+        _check_number("seconds", seconds)
         self._ledger.pause(seconds)
 
     def slot(
@@ -148,12 +155,15 @@ class Budget:
     def _gate(self) -> Gate:
         loop = asyncio.get_running_loop()
         gate = self._gates.get(loop)
-        if gate is None:
-            gate = Gate(self._ledger, burst=self._burst, keep=self._keep, limit=self._share)
+        if gate is None or gate.forks != self._ledger.forks:
+            gate = Gate(self._ledger, burst=self._burst, keep=self._keep, limit=self._effective_limit)
             with self._ledger.lock:  # a new dictionary, so that other threads never see one change under their hands
-                alive = {known: kept for known, kept in self._gates.items() if not known.is_closed()}
+                alive = {other: kept for other, kept in self._gates.items() if self._is_alive(other, kept)}
                 self._gates = {**alive, loop: gate}
         return gate
+
+    def _is_alive(self, loop: asyncio.AbstractEventLoop, gate: Gate) -> bool:
+        return not loop.is_closed() and gate.forks == self._ledger.forks
 
 
 # --- checks ---
@@ -164,8 +174,11 @@ def _check_count(name: str, value: object, *, at_least: int) -> None:
         raise ConfigurationError(f"{name} must be a whole number of at least {at_least}.")
 
 
-def _check_number(name: str, value: object, *, above: float, at_most: float = math.inf) -> None:
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and above < value <= at_most
-    if not fits or value == math.inf:
-        bound = f" and at most {at_most:g}" if at_most < math.inf else ""
-        raise ConfigurationError(f"{name} must be a number above {above:g}{bound}.")
+def _check_number(name: str, value: object, *, above: float | None = None, at_most: float = settings.LONGEST_S) -> None:
+    """A number above `above`, or of at least 0 if that is None; neither NaN nor infinite."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        enough = value >= 0 if above is None else value > above
+        if enough and value <= at_most:
+            return
+    least = "of at least 0" if above is None else f"above {above:g}"
+    raise ConfigurationError(f"{name} must be a number {least} and at most {at_most:g}.")

@@ -4,6 +4,7 @@ Knows no waiting. Scopes and books are kept for as long as the process lives: a 
 """
 
 import os
+import threading
 from collections.abc import Callable
 from typing import Final
 from weakref import WeakSet
@@ -26,20 +27,24 @@ def check_store(store: object) -> None:
 
 def ledger_of(scope: str | None, limit: int, span_ns: int, clock: Callable[[], int]) -> Ledger:
     """The books of a scope, or new ones. ConfigurationError if the scope has other settings already."""
-    known = None if scope is None else _SCOPES.get(scope)
-    if known is not None:
-        if (known.window.limit, known.span_ns, known.clock) != (limit, span_ns, clock):
-            raise ConfigurationError(f"The budget scope {scope!r} is in use with another limit, window or clock.")
-        return known
     ledger = Ledger(Window(limit, span_ns), span_ns, clock)
-    _ALL.add(ledger)
-    return ledger if scope is None else _SCOPES.setdefault(scope, ledger)
+    if scope is not None:
+        ledger = _SCOPES.setdefault(scope, ledger)
+        if (ledger.window.limit, ledger.span_ns, ledger.clock) != (limit, span_ns, clock):
+            raise ConfigurationError(f"scope {scope!r} is in use with another limit, share, window, margin or clock.")
+    with _FORK_LOCK:  # a fork walks through them
+        _ALL.add(ledger)
+    return ledger
 
 
-_FORKING: Final[list[Ledger]] = []  # whose locks are held while a fork is made, so that no books are torn in the child
+# --- forks: no books may be torn in the child, so all locks are held while a fork is made ---
+
+_FORK_LOCK: Final = threading.Lock()  # taken before any ledger's: two threads may fork at once
+_FORKING: Final[list[Ledger]] = []
 
 
 def _before_fork() -> None:
+    _FORK_LOCK.acquire()
     _FORKING.extend(_ALL)
     for ledger in _FORKING:
         ledger.lock.acquire()
@@ -48,6 +53,7 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     while _FORKING:
         _FORKING.pop().lock.release()
+    _FORK_LOCK.release()
 
 
 def _after_fork_in_child() -> None:

@@ -1,49 +1,50 @@
 """The rule, pure: may one more request be sent now, whatever way the server cuts its minute?
 
-Synchronous, in integer nanoseconds; knows no clock, no asyncio, no key and no HTTP. Source: API page, "Error Handling".
-UNDOCUMENTED: how the server cuts its minute. One request more is granted at a time s only if for every phase a in
-[s - W, s], with p settled in [a - W, a):  (held or settled at or after a) + (1 - (s - a) / W) * p + 1 <= limit.
+Synchronous, in integer nanoseconds (in floats, t + W - W > t let a whole limit through at once); knows no clock, no
+asyncio, no key and no HTTP. Source: API page, "Error Handling" (429, 100 requests/minute).
+UNDOCUMENTED: how the server cuts its minute, and when within it a request counts; we take it to be at some moment
+between its sending and its answer (A 8). So one request more is granted at a time s only if for every phase a in
+[s - W, s], with p settled (answered) in [a - W, a):  (held or settled at or after a) + (1 - (s - a) / W) * p + 1 <= L.
 For a = s that is a log of answers (sliding log, token bucket, GCRA, fixed windows); the other phases bound a sliding
 counter at any alignment. tests/budget holds it against models of all of them, and against the rule by the letter.
 
 Why it is quick: with n settled before a and `out` granted and not released, a phase is two constants, p and
-c = p * (a + W) - n * W, and holds while c <= (limit - 1 - out) * W + p * s. The left side can peak only at a settle
+c = p * (a + W) - n * W, and holds while c <= (L - 1 - out) * W + p * s. The left side can peak only at a settle
 time, one W after a settle time, and now; of all phases with one p only the largest c can bind.
 """
 
-from bisect import bisect_left, insort
+from bisect import insort
 from collections import deque
 from typing import Self
 
 __all__ = ["Window"]
 
-_TRIM = 64  # settle times that may be out of reach before the list is cut; only saves work
+_TRIM = 64  # settle times out of reach that are forgotten together; only saves work
+_LONG_AGO = -(2**63)  # nanoseconds; before any clock
 
 
 class Window:
     """What was granted, settled and released under one limit in any window of `window_ns`.
 
-    A request counts from `reserve` to `window_ns` after its `settle`, at the latest moment the server can have
+    A request counts from `reserve` to `window_ns` after its `settle`, the latest moment at which the server can have
     counted it; one that certainly never left is given back by `release`.
     """
 
     __slots__ = (
-        "_base", "_groups", "_held", "_marked", "_marked_end", "_paused_until", "_recent", "_seen", "_span",
-        "_times", "limit",
+        "_base", "_groups", "_held", "_paused_until", "_recent", "_seen", "_times", "_until_mark", "limit", "span_ns",
     )  # fmt: skip
 
     def __init__(self, limit: int, window_ns: int) -> None:
         self.limit = limit
-        self._span = window_ns
+        self.span_ns = window_ns  # the window and its margin
         self._held = 0
-        self._times: list[int] = []  # settle times, sorted, of the last two windows
-        self._base = 0  # settle times that were forgotten; the index of _times[0]
-        self._recent = 0  # index of the first settle time in the last window
-        self._marked = 0  # index of the first settle time t whose phase t + W is still to come
-        self._marked_end = 0  # index of the first settle time at or after the last such phase
-        self._groups: dict[int, deque[tuple[int, int]]] = {}  # by p: phases (c, a), the largest c in front
-        self._seen = 0  # the latest moment that was looked at
-        self._paused_until = 0
+        self._times: list[int] = []  # settle times, sorted; all of the last two windows
+        self._base = 0  # settle times that were forgotten; the number of _times[0]
+        self._recent = 0  # the number of the first settle time in the last window
+        self._until_mark = 0  # the number of the first settle time at or after the last phase made by _mark_leaving
+        self._groups: dict[int, deque[tuple[int, int]]] = {}  # by p: phases (c, a), by a, and the largest c in front
+        self._seen = _LONG_AGO  # the latest moment that was looked at
+        self._paused_until = _LONG_AGO
 
     # --- asking and telling ---
 
@@ -56,10 +57,15 @@ class Window:
         if now < self._paused_until:
             return self._paused_until - now
         limit = max(1, self.limit - keep)
-        wait = self._wait_for_log(now, limit)
-        if wait is None:
+        settled = self._base + len(self._times) - self._recent
+        over = self._held + settled + 1 - limit
+        if over > settled:
             return None
-        wait = max(wait, self._wait_for_phases(now, limit))
+        wait = 0
+        if over > 0:  # the phase a = now: so many settle times must leave the window
+            wait = self._times[self._recent - self._base + over - 1] + self.span_ns + 1 - now
+        if self._groups:
+            wait = max(wait, self._until_phases_hold(now, limit) - now)
         if wait == 0:
             self._held += 1
         return wait
@@ -70,10 +76,8 @@ class Window:
         if at < self._seen:
             insort(self._times, at)
             self._rebuild()
-            return
-        self._advance(at)
-        self._times.append(at)
-        self._add_phase_at_settle(self._base + len(self._times) - 1)
+        else:
+            self._append(at)
 
     def release(self) -> None:
         """A held request was certainly never sent and never counts."""
@@ -95,13 +99,27 @@ class Window:
         self._advance(now)
         return self._held + self._base + len(self._times) - self._recent
 
+    def available(self, now: int) -> int:
+        """How many requests more would be granted at once; takes none."""
+        now = self._advance(now)
+        if now < self._paused_until:
+            return 0
+        left = self.limit - self.used(now)
+        room = (self.limit - 1 - self._out) * self.span_ns
+        for p, phases in self._groups.items():
+            for c, a in phases:
+                if a >= now - self.span_ns:  # the first that still matters has the largest c
+                    left = min(left, (room + p * now - c) // self.span_ns + 1)
+                    break
+        return max(0, left)
+
     def paused_ns(self, now: int) -> int:
         """Nanoseconds until the pause is over, 0 if there is none."""
         return max(0, self._paused_until - now)
 
     def copy(self) -> Self:
         """A window of its own with the same past, to try out a future."""
-        twin = type(self)(self.limit, self._span)
+        twin = type(self)(self.limit, self.span_ns)
         for name in self.__slots__:
             setattr(twin, name, getattr(self, name))
         twin._times = self._times.copy()  # noqa: SLF001 - one of our own kind
@@ -110,75 +128,88 @@ class Window:
 
     # --- the rule ---
 
-    def _wait_for_log(self, now: int, limit: int) -> int | None:
-        """The phase a = now: how long until enough settle times have left the window."""
-        settled = self._base + len(self._times) - self._recent
-        over = self._held + settled + 1 - limit
-        if over <= 0:
-            return 0
-        if over > settled:
-            return None
-        return self._times[self._recent - self._base + over - 1] + self._span + 1 - now
+    @property
+    def _out(self) -> int:
+        return self._held + self._base + len(self._times)
 
-    def _wait_for_phases(self, now: int, limit: int) -> int:
-        """All other phases: each is over after one window, or outweighed before."""
-        out = self._held + self._base + len(self._times)
-        room = (limit - 1 - out) * self._span
-        first = now - self._span
-        wait = 0
-        for p, phases in list(self._groups.items()):
-            while phases and phases[0][1] < first:
-                phases.popleft()
-            if not phases:
-                del self._groups[p]
-                continue
+    def _until_phases_hold(self, now: int, limit: int) -> int:
+        """All phases but now: each is over after one window, or outweighed before."""
+        room = (limit - 1 - self._out) * self.span_ns
+        first = now - self.span_ns
+        until = now
+        empty = []
+        for p, phases in self._groups.items():
             c, a = phases[0]
-            if c > room + p * now:
-                until = a + self._span + 1
-                if p:
-                    until = min(until, -((room - c) // p))  # the first s with c <= room + p * s
-                wait = max(wait, until - now)
-        return wait
+            while a < first:
+                phases.popleft()
+                if not phases:
+                    empty.append(p)
+                    break
+                c, a = phases[0]
+            else:
+                if c > room + p * now:
+                    over_at = a + self.span_ns + 1
+                    if p:
+                        over_at = min(over_at, -((room - c) // p))  # the first s with c <= room + p * s
+                    until = max(until, over_at)
+        for p in empty:
+            del self._groups[p]
+        return until
 
     # --- its books ---
 
     def _advance(self, now: int) -> int:
         """Move on to `now` (never back): settle times leave the window, and each leaves a phase behind."""
-        now = max(now, self._seen)
+        if now <= self._seen:
+            return self._seen
         self._seen = now
-        times, base, span = self._times, self._base, self._span
-        end = base + len(times)
-        while self._recent < end and times[self._recent - base] < now - span:
-            self._recent += 1
-        while self._marked < end and times[self._marked - base] + span <= now:
-            self._add_phase_after_settle(self._marked)
-            self._marked += 1
-        self._forget(now)
+        times, base = self._times, self._base
+        first = now - self.span_ns
+        recent, end = self._recent - base, len(times)
+        while recent < end and times[recent] < first:
+            recent += 1
+        if recent != self._recent - base:
+            for index in range(self._recent - base, recent):
+                self._mark_leaving(index)
+            self._recent = recent + base
+        oldest = now - 2 * self.span_ns  # no phase that still matters reaches back further
+        if end and times[-1] < oldest:
+            self._forget(end)
+            self._groups.clear()  # a phase is at most one window younger than the last settle
+        elif end > _TRIM and times[_TRIM] < oldest:
+            self._forget(_TRIM)
         return now
 
-    def _forget(self, now: int) -> None:
-        old = bisect_left(self._times, now - 2 * self._span, 0, min(_TRIM, len(self._times)))
-        if old and (old == _TRIM or old == len(self._times)):
-            del self._times[:old]
-            self._base += old
+    def _forget(self, count: int) -> None:
+        del self._times[:count]
+        self._base += count
 
-    def _add_phase_at_settle(self, index: int) -> None:
-        """The phase a = t, for the settle time t at `index`."""
-        at = self._times[index - self._base]
-        before = self._base + bisect_left(self._times, at)
-        self._add_phase(at, before, before - self._base - bisect_left(self._times, at - self._span))
+    def _append(self, at: int) -> None:
+        """A settle at or after all others, and its phase a = t."""
+        self._advance(at)
+        times = self._times
+        if not times or times[-1] != at:  # else that phase is there
+            before = self._base + len(times)
+            self._mark(at, before, before - self._recent)
+        times.append(at)
 
-    def _add_phase_after_settle(self, index: int) -> None:
-        """The phase a = t + W, for the settle time t at `index`: the last moment at which t is in [a - W, a)."""
-        at = self._times[index - self._base] + self._span
-        end = self._base + len(self._times)
-        while self._marked_end < end and self._times[self._marked_end - self._base] < at:
-            self._marked_end += 1
-        first = self._base + bisect_left(self._times, at - self._span)
-        self._add_phase(at, self._marked_end, self._marked_end - first)
+    def _mark_leaving(self, index: int) -> None:
+        """The phase a = t + W, for the settle time t at `index`: the last moment at which t is in [a - W, a).
 
-    def _add_phase(self, at: int, before: int, p: int) -> None:
-        c = p * (at + self._span) - before * self._span
+        Made only when it is past: at that very moment it is the phase a = now.
+        """
+        times, base = self._times, self._base
+        at = times[index] + self.span_ns
+        if index and times[index - 1] == times[index]:
+            return
+        before, end = self._until_mark - base, len(times)
+        while before < end and times[before] < at:
+            before += 1
+        self._until_mark = before + base
+        self._mark(at, before + base, before - index)
+
+    def _mark(self, at: int, before: int, p: int) -> None:
+        c = p * (at + self.span_ns) - before * self.span_ns
         phases = self._groups.get(p)
         if phases is None:
             phases = self._groups[p] = deque()
@@ -187,17 +218,12 @@ class Window:
         phases.append((c, at))
 
     def _rebuild(self) -> None:
-        """All phases anew, after a settle that came late."""
+        """All phases anew, in order, after a settle that came late."""
         seen, times = self._seen, self._times
+        self._times = []
         self._groups.clear()
-        self._recent = self._marked = self._marked_end = self._base
-        self._seen = 0
-        for index in range(self._base, self._base + len(times)):
-            self._mark_until(times[index - self._base])
-            self._add_phase_at_settle(index)
+        self._recent = self._until_mark = self._base
+        self._seen = _LONG_AGO
+        for at in times:
+            self._append(at)
         self._advance(seen)
-
-    def _mark_until(self, at: int) -> None:
-        while self._times[self._marked - self._base] + self._span <= at:
-            self._add_phase_after_settle(self._marked)
-            self._marked += 1

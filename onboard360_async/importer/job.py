@@ -61,7 +61,7 @@ class ImportJob:
             raise ConfigurationError("An import needs a list, or the journal of one to go on with.")
         self.journal_path = Path(journal) if journal is not None else None
         self._add, self._listing, self._campaign = add, listing, campaign
-        self._mapping, self._encoding, self._skip_invalid = mapping, encoding, skip_invalid
+        self._mapping, self._encoding, self.skip_invalid = mapping, encoding, skip_invalid
         self._journal: Journal | None = None
         self._plan: Plan | None = None
         self._outcomes: Outcomes | None = None
@@ -109,7 +109,7 @@ class ImportJob:
             for record in journal.records(State.INVALID)
         )
         capped = False
-        if not problems or self._skip_invalid:
+        if not problems or self.skip_invalid:
             for campaign in journal.to_compare():
                 capped |= await self._compare(journal, campaign)
         self._plan = _plan(journal.summary(), problems, tuple(warnings), capped=capped)
@@ -127,7 +127,7 @@ class ImportJob:
             raise ConfigurationError("Call load() before run().")
         if self._outcomes is not None:
             raise ConfigurationError("This import is running already.")
-        if self._plan.problems and not self._skip_invalid:
+        if self._plan.problems and not self.skip_invalid:
             number = len(self._plan.problems)
             raise ValidationError(f"{number} rows cannot be sent; nothing was sent. Mend them, or skip invalid rows.")
         self._outcomes = Outcomes(journal, self._add, tell_skipped=self._source is not None)
