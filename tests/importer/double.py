@@ -64,7 +64,9 @@ class Service:
         self.created.append(client)
         if self.books is not None:
             with self.books.open("a") as books:
-                books.write(json.dumps({"number": len(self.created), "campaign_id": campaign_id, "email": email}) + "\n")
+                books.write(
+                    json.dumps({"number": len(self.created), "campaign_id": campaign_id, "email": email}) + "\n"
+                )
                 books.flush()
                 os.fsync(books.fileno())
         return client

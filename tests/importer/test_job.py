@@ -3,7 +3,7 @@
 import asyncio
 import csv
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +80,11 @@ async def test_only_the_owner_can_read_what_it_writes(tmp_path: Path, service: S
         assert [_ async for _ in job.run()]
         job.write_files()
         written = [path for path in tmp_path.iterdir() if path.name != "people.csv"]
-        assert {path.name for path in written} >= {"people.csv.onboard360.db", "people.results.csv", "people.errors.csv"}
+        assert {path.name for path in written} >= {
+            "people.csv.onboard360.db",
+            "people.results.csv",
+            "people.errors.csv",
+        }
         assert {stat.S_IMODE(path.stat().st_mode) for path in written} == {0o600}
 
 
@@ -350,7 +354,7 @@ async def test_rows_of_a_program_need_no_file(service: Service) -> None:
     async def coming() -> AsyncIterator[NewClient]:
         yield NewClient("other", "c@x.de")
 
-    rows = [{"email": "a@x.de", "first_name": "A"}, NewClient(CAMPAIGN, "b@x.de")]
+    rows: list[Mapping[str, object] | NewClient] = [{"email": "a@x.de"}, NewClient(CAMPAIGN, "b@x.de")]
     _, outcomes, summary = await finish(job_of(rows, service))
     assert sorted(outcome.line for outcome in outcomes) == [1, 2]
     await finish(job_of(coming(), service, campaign=None))

@@ -24,11 +24,15 @@ def write(folder: Path, text: str | bytes) -> Path:
     return path
 
 
-cells = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20).map(lambda text: text.strip("\ufeff\u200b\xa0 "))
+cells = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20).map(
+    lambda text: text.strip("\ufeff\u200b\xa0 ")
+)
 
 
 @given(st.lists(st.tuples(cells, cells, cells), min_size=1, max_size=8), st.sampled_from(",;\t|"))
-def test_any_text_survives_any_delimiter(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]], delimiter: str) -> None:
+def test_any_text_survives_any_delimiter(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]], delimiter: str
+) -> None:
     """What csv writes we read back, cell for cell, for each delimiter."""
     path = tmp_path_factory.mktemp("list") / "people.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -50,9 +54,15 @@ def test_an_email_key_is_its_own_key(email: str) -> None:
 @pytest.mark.parametrize(
     ("header", "fields"),
     [
-        ("E-Mail,First name,Surname,Organisation,Mobile", ("email", "first_name", "last_name", "company_name", "phone")),
+        (
+            "E-Mail,First name,Surname,Organisation,Mobile",
+            ("email", "first_name", "last_name", "company_name", "phone"),
+        ),
         ("EMAIL_ADDRESS;Given-Name;family name", ("email", "first_name", "last_name")),
-        ("E-Mail-Adresse;Vorname;Nachname;Firma;Telefon", ("email", "first_name", "last_name", "company_name", "phone")),
+        (
+            "E-Mail-Adresse;Vorname;Nachname;Firma;Telefon",
+            ("email", "first_name", "last_name", "company_name", "phone"),
+        ),
         ("email|Shoe size", ("email",)),
     ],
 )
