@@ -18,18 +18,18 @@ from weakref import WeakValueDictionary
 import aiohttp
 
 from onboard360_async import settings
-from onboard360_async.access import ApiKey, KeySource, check_base_url
 from onboard360_async.budget import Budget, Priority
 from onboard360_async.checks import IS_ID, check_email, check_new_client, check_text, pick_campaign
-from onboard360_async.codec import decode_campaigns, decode_client, decode_json, encode_client, encode_json
+from onboard360_async.codec.answers import decode_campaigns, decode_client, decode_json, encode_client, encode_json
 from onboard360_async.errors import ConfigurationError, ValidationError
 from onboard360_async.importer import ImportJob
 from onboard360_async.importer.source import Rows
 from onboard360_async.listing import ClientListing
 from onboard360_async.models import Campaign, Client, NewClient, email_key
-from onboard360_async.options import Event, Options, Request
-from onboard360_async.pool import Pool
-from onboard360_async.transport import Call, Transport
+from onboard360_async.transport.access import ApiKey, KeySource, check_base_url
+from onboard360_async.transport.call import Call, Transport
+from onboard360_async.transport.options import Event, Options, Request
+from onboard360_async.transport.pool import Pool
 
 __all__ = ["UNSET", "AsyncOnboard360", "Unset"]
 

@@ -11,10 +11,10 @@ from typing import Final
 import aiohttp
 
 from onboard360_async import settings
-from onboard360_async.client_stream import ClientStream
+from onboard360_async.codec.stream import ClientStream
 from onboard360_async.errors import AnswerLostError, DecodeError, PaginationError
 from onboard360_async.models import Client
-from onboard360_async.transport import Call
+from onboard360_async.transport.call import Call
 
 __all__ = ["ClientListing"]
 

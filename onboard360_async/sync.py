@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from onboard360_async import settings
-from onboard360_async.access import KeySource
 from onboard360_async.api import AsyncOnboard360
 from onboard360_async.blocking import BlockingImport, BlockingListing
 from onboard360_async.bridge import run
 from onboard360_async.budget import Budget
-from onboard360_async.options import Event
+from onboard360_async.transport.access import KeySource
+from onboard360_async.transport.options import Event
 
 __all__ = ["Onboard360"]
 

@@ -69,6 +69,6 @@ def budget() -> Budget:
 @pytest.fixture
 async def api(sandbox: Sandbox, budget: Budget, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AsyncOnboard360]:
     """An asynchronous handle on the sandbox that does not wait between attempts."""
-    monkeypatch.setattr("onboard360_async.transport.random.uniform", lambda *_: 0.0)
+    monkeypatch.setattr("onboard360_async.transport.call.random.uniform", lambda *_: 0.0)
     async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget) as handle:
         yield handle

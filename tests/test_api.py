@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from onboard360_async import AsyncOnboard360, Budget, Priority, errors
-from onboard360_async.options import Event
 from onboard360_async.sandbox import Sandbox
+from onboard360_async.transport.options import Event
 
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -289,7 +289,7 @@ async def test_cancelling_an_add_leaves_its_slot_held(sandbox: Sandbox, budget: 
 
 async def test_events_tell_the_whole_story(sandbox: Sandbox, budget: Budget, monkeypatch: pytest.MonkeyPatch) -> None:
     """on_event sees each step, in order and without anybody's data."""
-    monkeypatch.setattr("onboard360_async.transport.random.uniform", lambda *_: 0.0)
+    monkeypatch.setattr("onboard360_async.transport.call.random.uniform", lambda *_: 0.0)
     story: list[Event] = []
     sandbox.add_fault("500-before", times=1)
     async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget, on_event=story.append) as api:

@@ -8,8 +8,8 @@ from aioresponses import aioresponses
 
 from onboard360_async import AsyncOnboard360, Budget, errors
 from onboard360_async.models import Client
-from onboard360_async.options import Event
 from onboard360_async.sandbox import Sandbox
+from onboard360_async.transport.options import Event
 
 URL = "https://app.360onboard.com/api/v1/clients"
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
@@ -93,7 +93,7 @@ async def test_an_answer_cut_before_its_first_client_is_asked_again(
     mocked: aioresponses, budget: Budget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing was handed on, so the whole listing may be asked for again."""
-    monkeypatch.setattr("onboard360_async.transport.random.uniform", lambda *_: 0.0)
+    monkeypatch.setattr("onboard360_async.transport.call.random.uniform", lambda *_: 0.0)
     whole = json.dumps({"clients": [CLIENT]})
     mocked.get(URL, body=whole[:30])
     mocked.get(URL, body=whole)

@@ -41,7 +41,7 @@ def through_threads(url: str, budget: Budget) -> None:
 @pytest.mark.parametrize("handle", ["async", "blocking"])
 @pytest.mark.parametrize("name", LIMITERS)
 async def test_no_429_from_any_likely_server(name: str, handle: str) -> None:
-    """A hundred and fifty adds, three windows' worth, with random latency: all created, none refused, through either handle."""
+    """A hundred and fifty adds, three windows' worth: all created, none refused, through either handle."""
     budget = Budget(limit=LIMIT, window_s=WINDOW_S)
     make: Callable[[int, float], Callable[[float], bool]] = LIMITERS[name]
     async with Foreign(make(LIMIT, WINDOW_S), latency_s=LATENCY_S) as server:

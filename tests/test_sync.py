@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from onboard360_async import AsyncOnboard360, Budget, Onboard360, errors
-from onboard360_async.options import Event
 from onboard360_async.sandbox import Sandbox
+from onboard360_async.transport.options import Event
 
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
 

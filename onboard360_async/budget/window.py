@@ -120,7 +120,7 @@ class Window:
     def copy(self) -> Self:
         """A window of its own with the same past, to try out a future."""
         twin = type(self)(self.limit, self.span_ns)
-        for name in self.__slots__:
+        for name in Window.__slots__:
             setattr(twin, name, getattr(self, name))
         twin._times = self._times.copy()  # noqa: SLF001 - one of our own kind
         twin._groups = {p: phases.copy() for p, phases in self._groups.items()}  # noqa: SLF001 - as above

@@ -17,8 +17,8 @@ from rich.table import Table
 from onboard360_async.api import AsyncOnboard360
 from onboard360_async.budget import Budget
 from onboard360_async.cli.importing import run_import
-from onboard360_async.options import Event
 from onboard360_async.sandbox import Sandbox
+from onboard360_async.transport.options import Event
 
 __all__ = ["demo"]
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from onboard360_async import errors
-from onboard360_async.verdict import Body, Verdict, error_class, judge
+from onboard360_async.transport.verdict import Body, Verdict, error_class, judge
 
 WIRE = [
     # what happened, POST, GET

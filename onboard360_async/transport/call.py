@@ -15,12 +15,11 @@ import aiohttp
 from yarl import URL
 
 from onboard360_async import settings
-from onboard360_async.access import ApiKey
 from onboard360_async.budget import Budget
 from onboard360_async.budget.gate import Slot
 from onboard360_async.budget.registry import budget_for
 from onboard360_async.budget.shared import check_store
-from onboard360_async.codec import decode_error
+from onboard360_async.codec.answers import decode_error
 from onboard360_async.errors import (
     AnswerLostError,
     BudgetExhaustedError,
@@ -32,11 +31,20 @@ from onboard360_async.errors import (
     OutcomeUnknownError,
     ServerOutcomeUnknownError,
 )
-from onboard360_async.options import Event, Options, Request
-from onboard360_async.pool import Pool, Traced
-from onboard360_async.retry_after import retry_after_s
-from onboard360_async.verdict import Body, Verdict, error_class, judge
-from onboard360_async.wire import WIRE_ERRORS, SentTwiceError, likely_base, no_people, read_error, read_whole, reason_of
+from onboard360_async.transport.access import ApiKey
+from onboard360_async.transport.options import Event, Options, Request
+from onboard360_async.transport.pool import Pool, Traced
+from onboard360_async.transport.retry_after import retry_after_s
+from onboard360_async.transport.verdict import Body, Verdict, error_class, judge
+from onboard360_async.transport.wire import (
+    WIRE_ERRORS,
+    SentTwiceError,
+    likely_base,
+    no_people,
+    read_error,
+    read_whole,
+    reason_of,
+)
 
 __all__ = ["Call", "Transport"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onboard360_async.codec import (
+from onboard360_async.codec.answers import (
     decode_campaigns,
     decode_client,
     decode_error,

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final
 
 from onboard360_async import settings
-from onboard360_async.codec import not_json, structure
+from onboard360_async.codec.answers import not_json, structure
 from onboard360_async.errors import AnswerLostError, DecodeError
 from onboard360_async.models import Client
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from onboard360_async.access import ApiKey, check_base_url
 from onboard360_async.errors import ConfigurationError
+from onboard360_async.transport.access import ApiKey, check_base_url
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def _time(value: object, _: object) -> datetime:
         time = datetime.fromisoformat(value)
         if time.tzinfo is not UTC:
             # UNDOCUMENTED: a time without a zone; every example ends in Z, so we take it for UTC
-            # (tests/test_codec.py, test_times_come_back_aware_and_in_utc).
+            # (tests/codec/test_answers.py, test_times_come_back_aware_and_in_utc).
             time = time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError("expected an ISO 8601 time") from None
@@ -175,9 +175,8 @@ def decode_error(body: bytes) -> tuple[str, str | None]:
         return "", None
     error, details = value.get("error"), value.get("details")
     if details is not None and type(details) is not str:
-        details = json.dumps(
-            details
-        )  # UNDOCUMENTED: the page shows text; anything else is kept as JSON (test_codec.py)
+        # UNDOCUMENTED: the page shows text; anything else is kept as JSON (tests/codec/test_answers.py).
+        details = json.dumps(details)
     return (error if type(error) is str else ""), details
 
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onboard360_async import settings
-from onboard360_async.client_stream import ClientStream
-from onboard360_async.codec import decode_client
+from onboard360_async.codec.answers import decode_client
+from onboard360_async.codec.stream import ClientStream
 from onboard360_async.errors import AnswerLostError, DecodeError
 from onboard360_async.models import Client
 

@@ -1,0 +1,59 @@
+"""The door: exactly the public names, each costing only what it needs, and one version everywhere."""
+
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import onboard360_async
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_public_face_is_what_is_promised() -> None:
+    """These names and no others."""
+    assert set(onboard360_async.__all__) == {
+        "AsyncOnboard360",
+        "Budget",
+        "Campaign",
+        "Client",
+        "NewClient",
+        "Onboard360",
+        "Priority",
+        "errors",
+    }
+    assert set(onboard360_async.__all__) <= set(dir(onboard360_async))
+    assert all(getattr(onboard360_async, name) for name in onboard360_async.__all__)
+
+
+def test_a_misspelt_name_is_an_attribute_error() -> None:
+    """As with any module."""
+    with pytest.raises(AttributeError, match="AsyncOnboard361"):
+        _ = onboard360_async.AsyncOnboard361  # type: ignore[attr-defined]  # that mypy sees it, too, is the point
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import onboard360_async", ("aiohttp", "attrs", "cattrs", "asyncio")),
+        ("from onboard360_async import errors", ("aiohttp", "cattrs")),
+        ("from onboard360_async import Client, NewClient", ("aiohttp", "cattrs")),
+        ("from onboard360_async import AsyncOnboard360", ("click", "rich", "onboard360_async.sandbox", "aiohttp.web")),
+        ("import onboard360_async.sandbox", ("onboard360_async.api", "onboard360_async.settings", "cattrs")),
+    ],
+)
+def test_a_part_costs_only_what_it_needs(statement: str, absent: tuple[str, ...]) -> None:
+    """What a name does not need is not imported with it."""
+    look = f"import sys; {statement}; print([name for name in {absent!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    """In the package, in its metadata, and at the top of the changelog."""
+    top = re.search(r"^## \[?(\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert top is not None
+    assert onboard360_async.__version__ == top[1] == importlib.metadata.version("onboard360-async")

@@ -1,0 +1,98 @@
+"""The errors: one tree, drawn as it is, that pickles whole and shows nobody's data."""
+
+import copy
+import pickle
+import re
+from typing import Any
+
+import pytest
+from attrs import NOTHING, fields
+
+from onboard360_async import errors
+
+
+def tree(root: type[errors.Onboard360Error]) -> list[type[errors.Onboard360Error]]:
+    found = [root]
+    for child in root.__subclasses__():
+        found += [each for each in tree(child) if each not in found]
+    return found
+
+
+ALL = tree(errors.Onboard360Error)
+
+
+def example(kind: type[errors.Onboard360Error]) -> errors.Onboard360Error:
+    values: dict[str, Any] = {"status": 418, "http_status": 418, "retry_after_s": 2.5, "items": 7, "created": True}
+    values |= {"candidates": ("a", "b")}
+    given = {}
+    for field in fields(kind):
+        if field.init:
+            default = "" if field.default is NOTHING else field.default
+            given[field.name] = values.get(field.name, f"<{field.name}> {default}")
+    error = kind(**given)
+    error.attempts, error.done = 3, "Something was done."
+    return error
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_error_pickles_and_copies_whole(kind: type[errors.Onboard360Error]) -> None:
+    """With all fields, those set later included."""
+    error = example(kind)
+    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(twin) is kind
+        assert {field.name: getattr(twin, field.name) for field in fields(kind)} == {
+            field.name: getattr(error, field.name) for field in fields(kind)
+        }
+        assert str(twin) == str(error)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_error_says_what_was_done_and_shows_nobody(kind: type[errors.Onboard360Error]) -> None:
+    """`details` and `body_snippet` may hold people: neither str nor repr shows them."""
+    error = example(kind)
+    assert str(error).endswith("Something was done.")
+    assert not {"<details>", "<body_snippet>"} & set(re.findall(r"<\w+>", f"{error} {error!r}"))
+
+
+def test_all_end_in_error_and_are_public() -> None:
+    """The names a user types are the names there are."""
+    names = {kind.__name__ for kind in ALL}
+    assert names == set(errors.__all__)
+    assert all(name.endswith("Error") for name in names)
+
+
+def test_the_tree_is_drawn_as_it_is() -> None:
+    """The drawing at the top of the module shows each error below its parent."""
+    parents: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        drawn = re.match(r"([│├└─\s]*)(\w+Error)\b", line)
+        if drawn is None:
+            continue
+        depth, name = len(drawn[1]), drawn[2]
+        while parents and parents[-1][0] >= depth:
+            parents.pop()
+        if parents:
+            kind = getattr(errors, name)
+            assert parents[-1][1] in [parent.__name__ for parent in kind.__mro__[1:]], name
+        parents.append((depth, name))
+    drawn_names = set(re.findall(r"^[│├└─\s]*(\w+Error)\b", errors.__doc__ or "", re.MULTILINE))
+    assert drawn_names == {kind.__name__ for kind in ALL}
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (errors.OutcomeUnknownError("POST /clients was sent, but not answered."), "find_client"),
+        (errors.ServerOutcomeUnknownError(500, method="POST", path="/clients"), "find_client"),
+        (errors.AuthenticationError(401, method="GET", path="/clients"), "API key"),
+        (errors.NotFoundError(404, method="GET", path="/clients"), "base URL"),
+        (errors.ApiError(302, "it redirects to https://b", method="GET", path="/clients"), "https://b"),
+        (errors.RateLimitError(429, method="GET", path="/clients"), "try again later"),
+        (errors.ServerError(503, method="GET", path="/clients"), "try again later"),
+        (errors.BudgetExhaustedError(12.3), "12.3 s"),
+        (errors.SyncInAsyncError(), "AsyncOnboard360"),
+    ],
+)
+def test_the_message_says_what_to_do_next(error: errors.Onboard360Error, says: str) -> None:
+    """An error is read by somebody who wants to go on."""
+    assert says in str(error)
