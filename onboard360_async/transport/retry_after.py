@@ -1,7 +1,8 @@
 """How long a server asks us to wait, as far as it says so in a header.
 
 Knows no request. Everything here is optional input.
-UNDOCUMENTED: the API page promises none of these headers; tests/transport/test_retry_after.py pins how each form is read.
+UNDOCUMENTED: the API page promises none of these headers; how each form is read is pinned by
+tests/transport/test_retry_after.py.
 """
 
 import math

@@ -55,7 +55,7 @@ def judge(method: str, *, sent: bool, status: int | None = None, body: Body = Bo
 
     `sent`: the headers were, or may have been, written. `status`: of a real response, None if there was none; an
     exception's status is not one. `body` counts only after a 2xx.
-    UNDOCUMENTED: that a 4xx, 429 included, created nothing (A 2); tests/transport/test_verdict.py holds the whole table.
+    UNDOCUMENTED: that a 4xx, 429 included, created nothing (A 2). tests/transport/test_verdict.py holds the table.
     """
     reads = method.upper() in _READS
     if status is None:

@@ -1,4 +1,4 @@
-"""`onboard360 import`: plan, progress, summary, files and exit codes; every mistake is one clear line and sends nothing."""
+"""`onboard360 import`: plan, progress, summary, files, exit codes; every mistake is one clear line."""
 
 import csv
 import os
