@@ -75,11 +75,18 @@ async def _show(people: Path, window_s: float) -> int:
             click.echo(f"{count} clients streamed back, {len(sandbox.clients())} are in the sandbox.")
         click.secho("\nThe budget", bold=True)
         click.echo(
-            f"{watch.granted} requests granted, {watch.waited_s:.1f} s waited in all,"
-            f" 429s = {watch.refused} (the sandbox counts {sandbox.refused}).\n"
+            f"{watch.granted} requests granted, {watch.waited_s / watch.granted:.2f} s waited for each on average;"
+            f" at most {_busiest(sandbox, window_s)} in any {window_s:g} s.\n"
+            f"429s = {watch.refused} (the sandbox counts {sandbox.refused}).\n"
         )
         click.echo(f"Look at {people.with_name('people.results.csv')}: every row, with its link.")
     return code
+
+
+def _busiest(sandbox: Sandbox, window_s: float) -> int:
+    """The most requests that the sandbox saw in any stretch as long as its minute."""
+    times = [request.at for request in sandbox.requests]
+    return max(sum(start <= at < start + window_s for at in times) for start in times)
 
 
 def _show_links(results: Path) -> None:
