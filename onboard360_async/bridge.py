@@ -9,7 +9,7 @@ import atexit
 import os
 import threading
 import warnings
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -34,7 +34,7 @@ def run(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
         del crossing
 
 
-def iterate(batches: Callable[[], AsyncGenerator[T, None]]) -> Iterator[T]:
+def iterate(batches: Callable[[], AsyncGenerator[T, None]]) -> Generator[T, None, None]:
     """What an async generator yields, one crossing each, with the next one fetched while this one is used.
 
     Leaving early cancels what was being fetched and closes the generator. All of it runs in one copy of the context

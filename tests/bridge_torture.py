@@ -225,12 +225,12 @@ def collected() -> None:
     del reader
     gc.collect()
 
+    kept = [iterate(numbers)]
+
     async def collect_here() -> None:
-        nonlocal kept
-        kept = []
+        kept.clear()
         gc.collect()
 
-    kept = [iterate(numbers)]
     print(next(kept[0]))
     run(collect_here)
     run(where)

@@ -1,0 +1,251 @@
+"""One window for all threads, loops and forks of a process. Real threads here, with windows of a few hundredths."""
+
+import asyncio
+import gc
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from onboard360_async.budget import Budget, Priority, shared
+from tests.budget.servers import SlidingLog
+from tests.budget.traffic import counted
+from tests.budget.virtual import VirtualLoop, run
+
+
+def in_real_time(main: Callable[[], Awaitable[None]]) -> None:
+    """On a loop of its own, in this thread, by the real clock."""
+
+    async def wrapped() -> None:
+        await asyncio.wait_for(main(), timeout=10)
+
+    asyncio.run(wrapped())
+
+
+def test_loops_in_many_threads_share_one_window() -> None:
+    """Four threads with a loop each: a server that sees them all refuses nothing, and no slot is lost."""
+    budget = Budget(5, window_s=0.05)
+    window = counted(budget)
+    server, lock, refused = SlidingLog(5, 50_000_000), threading.Lock(), []
+
+    async def one(number: int) -> None:
+        async with budget.slot(priority=Priority(number % 2), grace_s=0.01) as slot:
+            slot.sent()
+            await asyncio.sleep(0)
+            with lock:
+                if not server.admits(time.monotonic_ns()):
+                    refused.append(number)
+            await asyncio.sleep(0)
+            if number % 4:  # every fourth is a lease
+                slot.answered()
+
+    async def some() -> None:
+        await asyncio.gather(*(one(number) for number in range(12)))
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(in_real_time, some) for _ in range(4)]:
+            done.result()
+    window.check()
+    assert not refused
+    assert window.most_used <= 5
+    assert budget.snapshot().waiting == 0
+
+
+def test_a_settle_in_one_thread_wakes_who_waits_in_another() -> None:
+    """All is held elsewhere and no time will help: only the news from the other thread does."""
+    budget = Budget(2, window_s=0.01)
+    queued, granted = threading.Event(), threading.Event()
+
+    async def one() -> None:
+        waiting = asyncio.create_task(budget.slot().__aenter__())
+        while budget.snapshot().waiting == 0:
+            await asyncio.sleep(0)
+        queued.set()
+        await waiting
+        granted.set()
+
+    for _ in range(2):
+        assert budget._ledger.reserve() == 0
+    thread = threading.Thread(target=in_real_time, args=(one,))
+    thread.start()
+    assert queued.wait(timeout=10)
+    assert not granted.is_set()
+    budget._ledger.release()
+    thread.join(timeout=10)
+    assert granted.is_set()
+    assert budget.snapshot().in_flight == 2
+
+
+def test_a_loop_that_was_closed_on_its_waiters_troubles_nobody() -> None:
+    """A program that drops its loop with somebody waiting: others settle and wait as before."""
+    dead = VirtualLoop()
+    budget = Budget(2, clock=dead.clock)
+    window = counted(budget)
+
+    async def stuck() -> Awaitable[object]:
+        for _ in range(2):
+            await budget.slot().__aenter__()
+        waiting = budget.slot().__aenter__()
+        waiting.send(None)
+        return waiting
+
+    waiting = dead.run_until_complete(stuck())
+    pump: Any = budget._gates[dead]._pump
+    pump._log_destroy_pending = False  # asyncio's own complaint, and rightly so
+    dead.close()
+    assert budget.snapshot().waiting == 1
+    budget._ledger.release()
+    budget._ledger.settle()
+    del waiting  # a coroutine that is collected leaves its lane, closed loop or not
+    assert budget.snapshot().waiting == 0
+    window.check()
+
+    async def main(loop: VirtualLoop) -> None:
+        async with budget.slot() as slot:
+            slot.answered()
+
+    run(main)
+    assert list(budget._gates) != [dead]
+
+
+def test_a_gate_that_is_gone_is_not_told() -> None:
+    """Budgets of a scope come and go; the books of the scope stay."""
+    loop = VirtualLoop()
+    clock = loop.clock
+    loop.close()
+
+    async def main(_loop: VirtualLoop) -> None:
+        for _ in range(3):
+            async with Budget(scope="passing", clock=clock).slot() as slot:
+                slot.answered()
+
+    run(main)
+    ledger = Budget(scope="passing", clock=clock)._ledger
+    gc.collect()
+    assert len(ledger._watchers) < 3  # each new one clears away those that are gone
+    assert not any(watcher() for watcher in ledger._watchers)
+    ledger.reserve()
+    ledger.release()
+    assert (ledger.waiting, ledger.window.used(loop.clock())) == (0, 3)
+
+
+# --- forks ---
+
+
+def _in_child(check: Callable[[], object]) -> None:
+    """Run a check in a forked child; AssertionError with what it said, if it fails there."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:  # pragma: no cover - the child's lines are not seen from here
+        try:
+            check()
+            said = b""
+        except BaseException as error:  # noqa: BLE001 - a child of the test must end here, whatever it is
+            said = repr(error).encode()
+        os.write(writing, said or b"well")
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    assert said == b"well", said
+
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+no_warning = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 on, if a thread is left
+
+
+@needs_fork
+@no_warning
+def test_what_the_parent_had_under_way_counts_in_the_child() -> None:
+    """Held there until the default grace, then a window more; the child may go on at once with what is left."""
+    now = [10**12]
+    budget = Budget(3, window_s=60.0, margin_s=0, clock=lambda: now[0])
+    loop = VirtualLoop()
+
+    async def hold() -> None:
+        slot = budget.slot()
+        await slot.__aenter__()
+        slot.sent()
+        async with budget.slot(grace_s=5) as slot:
+            slot.sent()
+
+    async def one(_loop: VirtualLoop) -> None:
+        async with budget.slot(max_wait_s=0) as slot:
+            slot.answered()
+
+    def child() -> None:
+        state = budget.snapshot()
+        assert (state.in_flight, state.available) == (2, 1)
+        run(one)
+        now[0] += 10 * 10**9
+        assert budget.snapshot().in_flight == 1
+        now[0] += 20 * 10**9
+        assert (budget.snapshot().in_flight, budget.snapshot().used) == (0, 3)
+        now[0] += 61 * 10**9
+        assert budget.snapshot().used == 0
+
+    loop.run_until_complete(hold())
+    _in_child(child)
+    assert budget.snapshot().in_flight == 2
+    loop.close()
+
+
+@needs_fork
+@no_warning
+def test_a_fork_while_other_threads_grant_and_settle() -> None:
+    """The child's locks are free and its books whole, whatever the others were doing."""
+    budgets = [Budget(1000, window_s=0.01) for _ in range(3)]
+    stop = threading.Event()
+
+    def busy() -> None:
+        while not stop.is_set():
+            for budget in budgets:
+                if budget._ledger.reserve() == 0:
+                    budget._ledger.settle()
+
+    threads = [threading.Thread(target=busy) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            _in_child(lambda: [budget.snapshot() for budget in budgets])
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+def test_a_forked_child_starts_afresh() -> None:
+    """The same without a fork, by its three hooks: gates are the parent's, and slots are the parent's to end."""
+    loop = VirtualLoop()
+    budget = Budget(3, clock=loop.clock)
+    window = counted(budget)
+
+    async def main() -> None:
+        slot = budget.slot()
+        await slot.__aenter__()
+        gate = budget._gate()
+        shared._before_fork()
+        assert budget._ledger.lock.locked()
+        shared._after_fork_in_parent()
+        assert budget._gate() is gate
+        shared._before_fork()
+        shared._after_fork_in_child()
+        assert not budget._ledger.lock.locked()
+        assert budget._gate() is not gate
+        assert len(budget._gates) == 1
+        slot.sent()
+        await slot.__aexit__(None, None, None)
+        slot.answered()
+        assert budget.snapshot().in_flight == 1
+        await asyncio.sleep(31)
+        assert budget.snapshot().in_flight == 0
+
+    loop.run_until_complete(main())
+    loop.close()
+    window.check()
