@@ -4,6 +4,7 @@ Knows no call of the API; the commands stand beside it.
 """
 
 import os
+import sqlite3
 import sys
 
 import click
@@ -52,6 +53,9 @@ def run(arguments: list[str] | None = None) -> int:
     except errors.Onboard360Error as error:
         _complain(error)
         return exit_code(error)
+    except (OSError, sqlite3.Error) as error:
+        click.echo(f"Error: {error}", err=True)
+        return Exit.ERROR
     return int(code) if isinstance(code, int) else Exit.DONE
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from attrs import frozen
 
+from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer.journal import Journal, Record, State
 from onboard360_async.importer.rows import OURS
 
@@ -65,6 +66,14 @@ def _error(record: Record, kept: Sequence[int]) -> list[str]:
 
 
 def _write(path: Path, mark: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    try:
+        _write_whole(path, mark, header, rows)
+    except OSError as error:
+        reason = f"Cannot write {path}: {error.strerror}."
+        raise ConfigurationError(f"{reason} Nothing is lost: every row stands in the journal.") from None
+
+
+def _write_whole(path: Path, mark: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     part = path.with_name(f".{path.name}.part")
     part.unlink(missing_ok=True)
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -7,6 +7,7 @@ no file and no list: it takes the planned rows from the journal, and a callable 
 import asyncio
 import json
 import logging
+import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final, Self
@@ -179,6 +180,8 @@ class Outcomes:
 
     def _stop_for(self, error: BaseException) -> None:
         self._stopping = True
+        if isinstance(error, OSError | sqlite3.Error):
+            error = _failed("The journal cannot be written.", error, self._journal)
         if self._failure is None:
             self._failure = error
             logger.warning("the import stops early: %s", type(error.__cause__ or error).__name__)
@@ -190,7 +193,7 @@ def _created_nothing(error: Onboard360Error) -> bool:
     return isinstance(error, NotSentError | BudgetExhaustedError | DeadlineError)
 
 
-def _failed(what: str, cause: Onboard360Error, journal: Journal) -> ImportFailedError:
+def _failed(what: str, cause: Exception, journal: Journal) -> ImportFailedError:
     again = "Every row stands in the journal; run the import again to go on."
     error = ImportFailedError(f"{what} {cause} {again}", None if journal.path is None else str(journal.path))
     error.__cause__ = cause

@@ -5,6 +5,7 @@ sending that aiohttp would otherwise make by itself.
 """
 
 import asyncio
+import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
@@ -54,7 +55,7 @@ class Pool:
 
     def __init__(self, given: aiohttp.ClientSession | None = None) -> None:
         self._given = given
-        self._open = False
+        self._opened_by: int | None = None  # the process whose sockets are open; a fork's child has none of its own
         self._kept: WeakKeyDictionary[
             asyncio.AbstractEventLoop, tuple[AsyncGenerator[aiohttp.ClientSession, None], aiohttp.ClientSession]
         ] = WeakKeyDictionary()
@@ -65,6 +66,8 @@ class Pool:
         """The session of the running loop, made when it is first asked for."""
         if self._given is not None:
             return self._given
+        if self._opened_by != os.getpid():
+            self._kept = WeakKeyDictionary()  # a parent's sessions are neither used nor closed
         loop = asyncio.get_running_loop()
         kept = self._kept.get(loop)
         if kept is not None and not kept[1].closed:
@@ -73,12 +76,14 @@ class Pool:
         keeper = _keep()
         session = await anext(keeper)
         self._kept[loop] = (keeper, session)
-        self._open = True
+        self._opened_by = os.getpid()
         return session
 
     async def close(self) -> None:
         """Close what was opened, on this loop and on others; closing twice is fine, and so is using it again."""
-        self._open = False
+        if self._opened_by != os.getpid():
+            return
+        self._opened_by = None
         here = asyncio.get_running_loop()
         for loop in list(self._kept):
             keeper, _ = self._kept.pop(loop)
@@ -88,7 +93,7 @@ class Pool:
                 asyncio.run_coroutine_threadsafe(keeper.aclose(), loop)
 
     def __del__(self) -> None:
-        if getattr(self, "_open", False):
+        if getattr(self, "_opened_by", None) == os.getpid():
             warnings.warn(
                 "a 360Onboard handle was never closed; use it in a `with` block, or call its close()",
                 ResourceWarning,

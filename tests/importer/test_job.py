@@ -258,7 +258,7 @@ async def test_a_journal_that_fails_sends_nothing_more(
     async with job_of(path, service) as job:
         await job.load()
         monkeypatch.setattr("onboard360_async.importer.journal.Journal.created", full)
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(errors.ImportFailedError, match="disk full"):
             assert [_ async for _ in job.run()]
     sent = len(service.created)
     assert sent <= 4
