@@ -49,7 +49,7 @@ class BlockingImport:
 
     def run(self) -> Iterator[Outcome]:
         """Send what is planned, and give each outcome as it comes."""
-        outcomes = self._job.run()
+        outcomes = run(lambda: _begun(self._job))  # the journal belongs to the private loop's thread
         return iterate(lambda: _each(outcomes))
 
     @property
@@ -61,6 +61,10 @@ class BlockingImport:
     def files(self) -> Files | None:
         """Where the results stand, once the block is left."""
         return self._job.files
+
+
+async def _begun(job: ImportJob) -> Outcomes:
+    return job.run()
 
 
 async def _each(outcomes: Outcomes) -> AsyncGenerator[Outcome, None]:

@@ -6,6 +6,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -176,3 +177,49 @@ def test_inside_a_running_loop_it_works_and_warns(
 def test_the_repr_says_which_handle_it_is() -> None:
     """And hides the key."""
     assert repr(Onboard360("sk_test_1")).startswith("Onboard360(api_key=<hidden>, ")
+
+
+def test_an_import_blocking(blocking: Onboard360, service: Sandbox, tmp_path: Path) -> None:
+    """`with … as job: for outcome in job.run()`: plan, outcomes, summary and files as with await."""
+    path = tmp_path / "people.csv"
+    path.write_text("email\na@x.de\nb@x.de\nA@x.de\n")
+    with blocking.open_import(path, campaign="Client Onboarding Flow") as job:
+        plan = job.load()
+        assert (plan.rows, plan.to_send, plan.duplicates) == (3, 2, 1)
+        kinds = sorted(type(outcome).__name__ for outcome in job.run())
+        assert kinds == ["Created", "Created", "SkippedDuplicate"]
+        assert job.summary.created == 2
+    assert job.files is not None
+    assert "a@x.de" in job.files.results.read_text()
+    assert len(service.clients()) == 2
+
+
+def test_an_import_that_is_left_early_goes_on_later(blocking: Onboard360, service: Sandbox, tmp_path: Path) -> None:
+    """Breaking out of the loop ends the import with its books in order; the rest is sent by the next one."""
+    path = tmp_path / "people.csv"
+    path.write_text("email\n" + "".join(f"p{number}@x.de\n" for number in range(30)))
+    with blocking.open_import(path, campaign=CAMPAIGN) as job:
+        job.load()
+        for _ in job.run():
+            break
+    with blocking.open_import(path, campaign=CAMPAIGN) as job:
+        job.load()
+        outcomes = list(job.run())
+        summary = job.summary
+    assert summary.created + summary.unresolved == 30
+    assert summary.unresolved <= 4
+    assert len(outcomes) < 30
+    emails = [str(client["email"]) for client in service.clients()]
+    assert len(emails) == len(set(emails))
+
+
+def test_what_an_import_refuses_it_refuses_blocking(blocking: Onboard360, tmp_path: Path) -> None:
+    """The same errors at the same moments."""
+    with pytest.raises(errors.ConfigurationError, match="on_ambiguous"):
+        blocking.open_import([], on_ambiguous="reconcile")
+    with pytest.raises(errors.ConfigurationError, match="Cannot read"), blocking.open_import(tmp_path / "none.csv"):
+        pass
+    with blocking.open_import([{"email": "nobody"}], campaign=CAMPAIGN) as job:
+        job.load()
+        with pytest.raises(errors.ValidationError):
+            job.run()
