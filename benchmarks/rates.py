@@ -4,47 +4,26 @@ For each way to cut a minute: 429s, and the rate reached as a share of the rule'
 """
 
 import asyncio
-import threading
 import time
 
 import aiohttp
 from aiolimiter import AsyncLimiter
 
-from onboard360_async import AsyncOnboard360, Budget, Onboard360
+from onboard360_async import Budget
 from tests.foreign import LIMITERS, Foreign
+from tests.load import add_async, add_from_threads
 
 LIMIT, WINDOW_S, LATENCY_S, ADDS = 100, 3.0, 0.05, 400
 
 
 async def ours(url: str) -> None:
     """400 adds through the asynchronous handle."""
-    budget = Budget(limit=LIMIT, window_s=WINDOW_S)
-    async with AsyncOnboard360("sk_test_1", base_url=url, budget=budget, max_retries=0) as api:
-        await asyncio.gather(
-            *(api.add_client(campaign_id="c", email=f"p{number}@x.de") for number in range(ADDS)),
-            return_exceptions=True,
-        )
-
-
-def blocking(url: str) -> None:
-    """400 adds through the blocking handle, from 16 threads."""
-    numbers = iter(range(ADDS))
-    with Onboard360("sk_test_1", base_url=url, budget=Budget(limit=LIMIT, window_s=WINDOW_S), max_retries=0) as api:
-
-        def work() -> None:
-            for number in numbers:
-                api.add_client(campaign_id="c", email=f"p{number}@x.de")
-
-        threads = [threading.Thread(target=work) for _ in range(16)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    await add_async(url, Budget(limit=LIMIT, window_s=WINDOW_S), ADDS)
 
 
 async def from_threads(url: str) -> None:
-    """The same, beside the server's loop."""
-    await asyncio.to_thread(blocking, url)
+    """400 adds through the blocking handle, from 16 threads."""
+    await add_from_threads(url, Budget(limit=LIMIT, window_s=WINDOW_S), ADDS)
 
 
 async def peer(url: str) -> None:

@@ -91,28 +91,28 @@ async def _end(ahead: "_Crossing[Any]", close: Callable[[], Coroutine[Any, Any, 
 class _Crossing(Generic[T]):
     """A coroutine that runs over there, and the caller who waits for it here."""
 
-    __slots__ = ("_bridge", "_call", "_context", "_done", "_error", "_result", "_task", "over")
+    __slots__ = ("_bridge", "_call", "_context", "_done", "_error", "_result", "_started", "_task", "over")
 
     def __init__(self, bridge: "_Bridge", call: Callable[[], Coroutine[Any, Any, T]], context: Context) -> None:
         self._bridge, self._call, self._context = bridge, call, context
         self._task: asyncio.Task[None] | None = None
         self._result: T | None = None
         self._error: BaseException | None = None
-        self._done: threading.Lock | None = None
+        self._done = threading.Lock()  # taken until it is over
+        self._done.acquire()
+        self._started = False
         self.over = False
 
     def start(self) -> None:
         """Send it over; `result` waits for it."""
-        self._done = threading.Lock()
-        self._done.acquire()
+        self._started = True
         self._bridge.tell(self._begin)
 
     def result(self) -> T:
         """Wait, and give what came back."""
         try:
-            if self._done is None:
+            if not self._started:
                 self.start()
-            assert self._done is not None  # noqa: S101 - set by start
             self._done.acquire()
         except BaseException:
             self.cancel_and_wait()
@@ -127,7 +127,7 @@ class _Crossing(Generic[T]):
 
     def cancel_and_wait(self) -> None:
         """Cancel it, and return when it has ended."""
-        if self._done is None or self.over:
+        if not self._started or self.over:
             return
         self._bridge.tell(self.stop)
         if not self.over:
@@ -163,8 +163,7 @@ class _Crossing(Generic[T]):
     def _finish(self, _task: object = None) -> None:
         if not self.over:
             self.over = True
-            if self._done is not None:
-                self._done.release()
+            self._done.release()
 
 
 # --- the loop and its thread ---

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from onboard360_async import settings
 from onboard360_async.api import AsyncOnboard360
 from onboard360_async.blocking import BlockingImport, BlockingListing
-from onboard360_async.bridge import run
+from onboard360_async.bridge import is_over, run
 from onboard360_async.budget import Budget
 from onboard360_async.transport.access import KeySource
 from onboard360_async.transport.options import Event
@@ -92,12 +92,16 @@ class Onboard360:
     ) -> None:
         self.close()
 
+    def close(self) -> None:
+        """Close the connections; closing twice is fine, and so is closing when the interpreter has done it already."""
+        if not is_over():
+            run(self._api.close)
+
     @property
     def budget(self) -> Budget:
         """The budget that this handle's requests are taken from."""
         return self._api.budget
 
-    close = _blocking(AsyncOnboard360.close)
     list_campaigns = _blocking(AsyncOnboard360.list_campaigns)
     find_campaign = _blocking(AsyncOnboard360.find_campaign)
     list_clients = _blocking(AsyncOnboard360.list_clients)

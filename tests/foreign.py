@@ -9,8 +9,8 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
+
+from tests.listening import Listening
 
 __all__ = ["LIMITERS", "Foreign"]
 
@@ -96,7 +96,7 @@ LIMITERS: dict[str, Callable[[int, float], Admit]] = {
 }
 
 
-class Foreign:
+class Foreign(Listening):
     """The API on a free port. Each request takes up to `latency_s` on its way here, and as much back."""
 
     def __init__(self, admit: Admit, *, latency_s: float, seed: int = 0) -> None:
@@ -104,22 +104,9 @@ class Foreign:
         self.began = self.ended = 0.0
         self._admit, self._latency_s = admit, latency_s
         self._dice = random.Random(seed)
-        self._server: asyncio.Server | None = None
-        self.url = ""
+        super().__init__()
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lengths = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]

@@ -10,49 +10,11 @@ from aioresponses import aioresponses
 from yarl import URL
 
 from onboard360_async import AsyncOnboard360, Budget, errors
+from tests.page import ADD_ANSWER, ADD_BODY, CAMPAIGNS_ANSWER, CLIENTS_ANSWER, ERROR_ANSWER
 
 BASE = "https://app.360onboard.com/api/v1"
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
 
-# The page's own answers, letter for letter.
-CAMPAIGNS = """{
-"campaigns": [
-{
-"id": "550e8400-e29b-41d4-a716-446655440000",
-"name": "Client Onboarding Flow",
-"created_at": "2024-01-01T00:00:00Z",
-"updated_at": "2024-01-15T10:30:00Z"
-}
-]
-}"""
-CLIENTS = """{
-"clients": [
-{
-"id": "770e8400-e29b-41d4-a716-446655440002",
-"campaign_id": "550e8400-e29b-41d4-a716-446655440000",
-"first_name": "John",
-"last_name": "Doe",
-"email": "john@example.com",
-"company_name": "Acme Corp",
-"phone": "+1234567890",
-"created_at": "2024-01-15T09:00:00Z"
-}
-]
-}"""
-ADDED = """{
-"client": {
-"id": "770e8400-e29b-41d4-a716-446655440002",
-"campaign_id": "550e8400-e29b-41d4-a716-446655440000",
-"first_name": "John",
-"last_name": "Doe",
-"email": "john@example.com",
-"company_name": "Acme Corp",
-"phone": "+1234567890",
-"link": "https://app.360onboard.com/c/abc123xyz789",
-"created_at": "2024-01-15T09:00:00Z"
-}
-}"""
-ERROR = '{"error": "Error message", "details": "Additional details"}'
 NOT_AGAIN: dict[str, Any] = {"max_retries": 0}
 
 
@@ -68,7 +30,7 @@ def sent(mocked: aioresponses, method: str, address: str) -> Any:
 
 async def test_list_campaigns_as_documented(mocked: aioresponses, budget: Budget) -> None:
     """GET /campaigns with the key in the Authorization header, and the page's own answer."""
-    mocked.get(f"{BASE}/campaigns", body=CAMPAIGNS)
+    mocked.get(f"{BASE}/campaigns", body=CAMPAIGNS_ANSWER)
     async with handle(budget) as api:
         (campaign,) = await api.list_campaigns()
     assert (campaign.id, campaign.name) == (CAMPAIGN, "Client Onboarding Flow")
@@ -82,7 +44,7 @@ async def test_list_campaigns_as_documented(mocked: aioresponses, budget: Budget
 async def test_list_clients_as_documented(mocked: aioresponses, budget: Budget, campaign_id: str | None) -> None:
     """GET /clients, filtered by campaign or not; listings have no link."""
     address = f"{BASE}/clients" + (f"?campaign_id={campaign_id}" if campaign_id else "")
-    mocked.get(address, body=CLIENTS)
+    mocked.get(address, body=CLIENTS_ANSWER)
     async with handle(budget) as api:
         (client,) = await (api.list_clients(campaign_id=campaign_id) if campaign_id else api.list_clients())
     assert (client.id, client.email, client.link) == (
@@ -96,7 +58,7 @@ async def test_list_clients_as_documented(mocked: aioresponses, budget: Budget, 
 @pytest.mark.parametrize("status", [200, 201])
 async def test_add_client_as_documented(mocked: aioresponses, budget: Budget, status: int) -> None:
     """POST /clients with the page's body; both success statuses of the page give the client and its link."""
-    mocked.post(f"{BASE}/clients", status=status, body=ADDED)
+    mocked.post(f"{BASE}/clients", status=status, body=ADD_ANSWER)
     async with handle(budget) as api:
         client = await api.add_client(
             campaign_id=CAMPAIGN,
@@ -109,14 +71,7 @@ async def test_add_client_as_documented(mocked: aioresponses, budget: Budget, st
     assert client.link == "https://app.360onboard.com/c/abc123xyz789"
     request = sent(mocked, "POST", f"{BASE}/clients")
     assert request["headers"]["Content-Type"] == "application/json"
-    assert json.loads(request["data"]) == {
-        "campaign_id": CAMPAIGN,
-        "first_name": "John",
-        "last_name": "Doe",
-        "email": "john@example.com",
-        "company_name": "Acme Corp",
-        "phone": "+1234567890",
-    }
+    assert json.loads(request["data"]) == json.loads(ADD_BODY)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +88,7 @@ async def test_every_documented_error_of_an_add(
     mocked: aioresponses, budget: Budget, status: int, kind: type[errors.ApiError], also: type[Exception]
 ) -> None:
     """Each status has its error, with the page's `error` and `details`; a 500 says that the fate is unknown."""
-    mocked.post(f"{BASE}/clients", status=status, body=ERROR)
+    mocked.post(f"{BASE}/clients", status=status, body=ERROR_ANSWER)
     async with handle(budget, **NOT_AGAIN) as api:
         with pytest.raises(kind) as caught:
             await api.add_client(campaign_id=CAMPAIGN, email="john@example.com")
@@ -160,7 +115,7 @@ async def test_every_documented_error_of_a_listing(
     mocked: aioresponses, budget: Budget, path: str, status: int, kind: type[errors.ApiError]
 ) -> None:
     """A listing's 500 is a ServerError alone: nothing is in doubt."""
-    mocked.get(f"{BASE}/{path}", status=status, body=ERROR)
+    mocked.get(f"{BASE}/{path}", status=status, body=ERROR_ANSWER)
     async with handle(budget, **NOT_AGAIN) as api:
         with pytest.raises(kind) as caught:
             await (api.list_campaigns() if path == "campaigns" else api.list_clients())

@@ -19,24 +19,10 @@ from onboard360_async.codec.answers import (
 )
 from onboard360_async.errors import DecodeError
 from onboard360_async.models import Campaign, Client, NewClient
+from tests.page import ADD_ANSWER, CAMPAIGNS_ANSWER
 
-CLIENT = {
-    "id": "770e8400-e29b-41d4-a716-446655440002",
-    "campaign_id": "550e8400-e29b-41d4-a716-446655440000",
-    "first_name": "John",
-    "last_name": "Doe",
-    "email": "john@example.com",
-    "company_name": "Acme Corp",
-    "phone": "+1234567890",
-    "link": "https://app.360onboard.com/c/abc123xyz789",
-    "created_at": "2024-01-15T09:00:00Z",
-}
-CAMPAIGN = {
-    "id": "550e8400-e29b-41d4-a716-446655440000",
-    "name": "Client Onboarding Flow",
-    "created_at": "2024-01-01T00:00:00Z",
-    "updated_at": "2024-01-15T10:30:00Z",
-}
+CLIENT = json.loads(ADD_ANSWER)["client"]
+CAMPAIGN = json.loads(CAMPAIGNS_ANSWER)["campaigns"][0]
 
 
 def body(**document: Any) -> bytes:

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import deque
-from types import TracebackType
-from typing import Self
+
+from tests.listening import Listening
 
 __all__ = ["RawServer"]
 
 
-class RawServer:
+class RawServer(Listening):
     """Answers each request with the next of `answers`; None closes the connection without a byte.
 
     `closes` closes after each answer though the answer did not say so.
@@ -19,22 +19,9 @@ class RawServer:
         self.closes = closes
         self.requests: list[bytes] = []
         self.connections = 0
-        self._server: asyncio.Server | None = None
-        self.url = ""
+        super().__init__()
 
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self._server.wait_closed()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         try:
             while self.answers:
