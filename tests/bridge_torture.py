@@ -12,8 +12,10 @@ import threading
 import warnings
 from collections.abc import AsyncGenerator
 
+from onboard360_async import Onboard360
 from onboard360_async.bridge import iterate, run
 from onboard360_async.errors import ConfigurationError, SyncInAsyncError
+from onboard360_async.sandbox import Sandbox
 
 
 async def where() -> str:
@@ -161,6 +163,21 @@ def forked() -> None:
     run(go)
     caller.join()
     print(in_child(), run(where), flush=True)
+
+
+def forked_handle() -> None:
+    """A handle used before a fork works in the child, on connections of its own, and in the parent after."""
+    with Sandbox(limiter="off") as sandbox, Onboard360(sandbox.api_key, base_url=sandbox.url) as api:
+        api.list_campaigns()
+        child = os.fork()
+        if child == 0:
+            try:
+                print(len(api.list_campaigns()), flush=True)
+                api.close()
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        print(len(api.list_campaigns()), [request.status for request in sandbox.requests], flush=True)
 
 
 def forked_and_left() -> None:

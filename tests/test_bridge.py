@@ -22,6 +22,7 @@ SCRIPTS = {
     "threads": ["16 {'onboard360'} 1"],
     "forked": ["child onboard360", "0", "onboard360", "child onboard360", "0", "child onboard360", "0 onboard360"],
     "forked_and_left": ["0"],
+    "forked_handle": ["1", "1 [200, 200, 200]"],
     "pools": ["['onboard360', 'onboard360']", "['onboard360', 'onboard360']", "onboard360"],
     "left_open": ["0", "closed", "ended"],
     "from_del": ["too late"],

@@ -1,7 +1,6 @@
 """One request on a wire that misbehaves: what is known is told, and nothing goes past the budget."""
 
 import logging
-import os
 import pickle
 
 import pytest
@@ -153,22 +152,3 @@ async def test_nobody_is_named_by_an_error(budget: Budget, caplog: pytest.LogCap
     assert "john" not in f"{caught.value} {caught.value!r} {caplog.text}"
     assert "sk_test_1" not in caplog.text
     assert pickle.loads(pickle.dumps(caught.value)).details == email
-
-
-def test_a_child_process_leaves_the_parents_sockets_alone() -> None:
-    """A blocking handle used before a fork works in the child, on connections of its own, and in the parent after."""
-    from onboard360_async import Onboard360
-    from onboard360_async.sandbox import Sandbox
-
-    with Sandbox(limiter="off") as sandbox, Onboard360(sandbox.api_key, base_url=sandbox.url) as api:
-        api.list_campaigns()
-        child = os.fork()
-        if child == 0:
-            try:
-                code = 0 if len(api.list_campaigns()) == 1 else 1
-                api.close()
-            finally:
-                os._exit(code)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert len(api.list_campaigns()) == 1
-        assert [request.status for request in sandbox.requests] == [200, 200, 200]
