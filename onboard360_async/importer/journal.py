@@ -60,7 +60,7 @@ class State:
     UNRESOLVED: Final = "unresolved"
 
 
-_ENDED: Final = "The program ended while the request was under way."
+_ENDED: Final = "The run ended while the request was under way."
 
 
 @frozen
@@ -78,11 +78,13 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._db = open_database(path, application_id=_APPLICATION_ID, upgrades=_UPGRADES)
-        # What was under way when the last run ended may or may not have been created: at most once, always.
-        with _transaction(self._db):
-            self._db.execute(
-                "UPDATE rows SET state = ?, error = ? WHERE state = ?", (State.UNRESOLVED, _ENDED, State.SENDING)
-            )
+        self.doubt_what_was_under_way()
+
+    def doubt_what_was_under_way(self) -> None:
+        """What was under way when a run ended may or may not have been created: at most once, always."""
+        self._db.execute(
+            "UPDATE rows SET state = ?, error = ? WHERE state = ?", (State.UNRESOLVED, _ENDED, State.SENDING)
+        )
 
     def close(self) -> None:
         """Let go of the file."""

@@ -90,6 +90,7 @@ class Outcomes:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait((self._task,))
+            self._journal.doubt_what_was_under_way()
 
     # --- the workers ---
 

@@ -299,6 +299,7 @@ async def test_leaving_the_block_cancels_what_is_under_way(tmp_path: Path, servi
         await job.load()
         async for _ in job.run():
             break
+    assert job.summary.unresolved == len(service.created) - 1
     assert [task for task in asyncio.all_tasks() if "onboard360" in task.get_name()] == []
     sent = len(service.created)
     service.add = add  # type: ignore[method-assign]  # as above
