@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import stat
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,37 @@ def test_usage_errors_are_exit_2(command: Command) -> None:
     """What click finds wrong with the words themselves."""
     for arguments in (("nonsense",), ("clients", "add"), ("campaigns", "list", "--format", "xml")):
         assert command(*arguments).code == 2
+
+
+class _WebPage(BaseHTTPRequestHandler):
+    """A server that answers everything with a page to log in."""
+
+    def do_GET(self) -> None:
+        """A page."""
+        page = b"<!doctype html><title>Log in</title>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing on stderr."""
+
+
+def test_a_server_that_answers_html_is_one_clear_line(
+    service: Sandbox, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A login page instead of the API: the base URL is named as the likely cause, and nothing is lost."""
+    path = tmp_path / "people.csv"
+    path.write_text("email\na@x.de\n")
+    with HTTPServer(("127.0.0.1", 0), _WebPage) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        wrong = ("--base-url", f"http://127.0.0.1:{server.server_port}")
+        for arguments in (("campaigns", "list"), ("clients", "list"), ("import", path, "--campaign", CAMPAIGN)):
+            said = command(*arguments, *wrong)
+            assert (said.code, said.err.count("\n")) == (1, 1)
+            assert "web page, not JSON; check the base URL" in said.err
+        server.shutdown()
+    assert command("import", path, "--campaign", CAMPAIGN).code == 0
+    assert len(service.clients()) == 1
