@@ -56,10 +56,12 @@ def interrupted() -> None:
 
 def interrupted_iteration() -> None:
     """Ctrl-C while the next batch is waited for: the generator is closed before the exception leaves."""
+    printed = threading.Event()
 
     async def stuck() -> AsyncGenerator[int, None]:
         try:
             yield 1
+            await asyncio.to_thread(printed.wait)
             os.kill(os.getpid(), signal.SIGINT)
             await asyncio.Event().wait()
         finally:
@@ -67,7 +69,8 @@ def interrupted_iteration() -> None:
 
     try:
         for number in iterate(stuck):
-            print(number)
+            print(number, flush=True)
+            printed.set()
     except KeyboardInterrupt:
         print("interrupted")
 

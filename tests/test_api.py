@@ -114,6 +114,22 @@ async def test_ensure_client_adds_once(api: AsyncOnboard360, sandbox: Sandbox) -
     assert [client.link is not None for client in clients].count(True) == 1
 
 
+async def test_an_import_leaves_room_for_people(sandbox: Sandbox) -> None:
+    """Its requests are BULK: what is kept for INTERACTIVE ones is not taken by it, whatever the handle's default."""
+    budget = Budget(limit=10, burst=10, keep_for_interactive=4, window_s=60.0)
+    async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget) as api:
+        rows = [{"email": f"p{number}@example.com"} for number in range(20)]
+        async with api.open_import(rows, campaign=CAMPAIGN) as job:
+            await job.load()
+            created = 0
+            async for _ in job.run():
+                created += 1
+                if created == 5:  # and the listing: six of the ten
+                    break
+            assert budget.snapshot().available == 4
+            assert await api.with_options(max_wait_s=0).list_campaigns()
+
+
 async def test_request_is_budgeted_and_judged_like_the_rest(api: AsyncOnboard360, sandbox: Sandbox) -> None:
     """Any call gives decoded JSON; a wrong one gives the same errors."""
     assert await api.request("GET", "/clients", params={"campaign_id": CAMPAIGN}) == {"clients": []}

@@ -73,8 +73,8 @@ class Gate:
 
     async def acquire(self, priority: Priority, *, deadline_s: float | None, max_wait_s: float | None) -> None:
         """Return when one request may be sent; if not in time, BudgetExhaustedError or DeadlineError, nothing spent."""
-        if not self.waiting and await self._granted_at_once(priority):
-            return
+        if not any(self._lanes[: priority + 1]) and await self._granted_at_once(priority):
+            return  # nobody is ahead: who waits in the lane behind may be waiting for what is kept from it
         self._refuse_early(priority, deadline_s, max_wait_s)
         waiter = self._loop.create_future()
         self._lanes[priority][waiter] = None

@@ -144,7 +144,8 @@ def test_a_gate_that_is_gone_is_not_told() -> None:
 def test_a_fork(name: str) -> None:
     """What the parent had under way counts in the child; its locks are free and its books whole."""
     # In a process without the coverage tool, whose own locks do not survive a fork beside threads.
-    command = [sys.executable, "-m", "tests.budget.forks", name]
+    quiet = ["-W", "ignore:This process:DeprecationWarning"]  # Python 3.12 on says so of every fork beside threads
+    command = [sys.executable, *quiet, "-m", "tests.budget.forks", name]
     done = subprocess.run(command, capture_output=True, text=True, timeout=15, check=False, cwd=ROOT)
     assert (done.stdout, done.stderr) == ("well\n", "")
 

@@ -118,6 +118,14 @@ async def test_the_errors_file_imports_again_once_it_is_mended(tmp_path: Path, s
     assert [outcome.line for outcome in outcomes if isinstance(outcome, Created)] == [2]
 
 
+async def test_errors_that_are_over_leave_no_file(tmp_path: Path, service: Service) -> None:
+    """Once nothing needs a hand any more, the errors file of the run before is gone."""
+    await finish(job_of(people(tmp_path, "a@x.de", "nobody"), service, skip_invalid=True))
+    assert (tmp_path / "people.errors.csv").exists()
+    await finish(job_of(people(tmp_path, "a@x.de", "nobody@x.de"), service))
+    assert not (tmp_path / "people.errors.csv").exists()
+
+
 async def test_who_stands_twice_is_sent_once(tmp_path: Path, service: Service) -> None:
     """The same address in other capitals or with spaces around is one person; the second row names the first."""
     path = people(tmp_path, "a@x.de", "b@x.de", " A@X.DE ")
