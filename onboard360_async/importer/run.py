@@ -57,6 +57,7 @@ class Outcomes:
         self._position = 0
         self._refusals = 0  # 429s in a row
         self._lost = 0  # unknown outcomes in a row
+        self._not_found = 0  # 404s in a row
         self._stopping = False
         self._failure: BaseException | None = None
         self._task: asyncio.Task[None] | None = None
@@ -136,7 +137,7 @@ class Outcomes:
         except Exception as error:  # noqa: BLE001 - a fault of ours or the callable's: the row's fate must be noted first
             self._stop_for(error)
             return self._doubt(entry, type(error).__name__) if sent else None
-        self._refusals = self._lost = 0
+        self._refusals = self._lost = self._not_found = 0
         return self._note(entry, client)
 
     def _note(self, entry: Entry, client: Client) -> Outcome:
@@ -162,14 +163,20 @@ class Outcomes:
             self._put_back(entry, sent=sent)
             return None
         if isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in (401, 403):
-            self._refusals = self._lost = 0
-            self._journal.rejected(entry.id, error.status, error.error or f"status {error.status}", error.details)
-            return Rejected(entry.line, entry.client.email, error.status, error.error, error.details)
+            return self._reject(entry, error)
         self._stop_for(_failed("The import cannot go on.", error, self._journal))
         if sent and not _created_nothing(error):
             return self._doubt(entry, type(error).__name__)
         self._put_back(entry, sent=sent)
         return None
+
+    def _reject(self, entry: Entry, error: ApiError) -> Outcome:
+        self._refusals = self._lost = 0
+        self._not_found = self._not_found + 1 if error.status == 404 else 0
+        if self._not_found >= settings.IMPORT_MOST_NOT_FOUND:
+            self._stop_for(_failed("Every row is not found; is the campaign the right one?", error, self._journal))
+        self._journal.rejected(entry.id, error.status, error.error or f"status {error.status}", error.details)
+        return Rejected(entry.line, entry.client.email, error.status, error.error, error.details)
 
     def _doubt(self, entry: Entry, reason: str, *, created: bool = False) -> Outcome:
         self._journal.unresolved(entry.id, reason, created=created)

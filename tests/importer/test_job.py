@@ -192,6 +192,17 @@ async def test_a_dead_server_stops_the_import_before_all_are_in_doubt(tmp_path: 
         assert job.summary.planned == 40 - job.summary.unresolved
 
 
+async def test_a_wrong_campaign_does_not_burn_the_whole_list(tmp_path: Path, service: Service) -> None:
+    """Ten rows in a row that are not found: the run stops and asks whether the campaign is right."""
+    service.faults["p"] = errors.NotFoundError(404, "Not found")
+    async with job_of(people(tmp_path, *(f"p{number}@x.de" for number in range(40))), service) as job:
+        await job.load()
+        with pytest.raises(errors.ImportFailedError, match="campaign"):
+            assert [_ async for _ in job.run()]
+        assert 10 <= job.summary.rejected <= 14
+        adds_up(job.summary)
+
+
 @pytest.mark.parametrize(
     "error",
     [
