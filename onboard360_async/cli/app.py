@@ -3,6 +3,7 @@
 Knows no call of the API; the commands stand beside it.
 """
 
+import io
 import os
 import sqlite3
 import sys
@@ -35,11 +36,12 @@ for command in (campaigns, clients, import_file, imports, sandbox, demo):
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and give its exit code; a user's mistake never shows a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # a name must not fail on a terminal that cannot show it
+    _prepare_streams()
     try:
-        code = onboard360.main(arguments, prog_name="onboard360", standalone_mode=False)
+        with onboard360.make_context("onboard360", sys.argv[1:] if arguments is None else arguments) as context:
+            code = onboard360.invoke(context)
+    except click.exceptions.Exit as end:
+        return end.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -57,6 +59,16 @@ def run(arguments: list[str] | None = None) -> int:
         click.echo(f"Error: {error}", err=True)
         return Exit.ERROR
     return int(code) if isinstance(code, int) else Exit.DONE
+
+
+def _prepare_streams() -> None:
+    """What a closed stream is told goes nowhere, and a name never fails on a terminal that cannot show it."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for the whole run
+        stream = getattr(sys, name)
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _complain(error: errors.Onboard360Error) -> None:

@@ -105,7 +105,7 @@ async def run_import(api: AsyncOnboard360, job: ImportJob, *, ask: bool, dry_run
 
 def _reason_to_send_nothing(job: ImportJob, plan: Plan, *, ask: bool, dry_run: bool) -> int | None:
     if plan.problems and not job.skip_invalid:
-        _say(f"Nothing was sent: mend {len(plan.problems):,} rows, or send the others with --skip-invalid.")
+        _say(f"Nothing was sent: mend {_rows(len(plan.problems))}, or send the others with --skip-invalid.")
         return Exit.INVALID
     if dry_run:
         _say("Nothing was sent (--dry-run).")
@@ -155,7 +155,7 @@ def _show_plan(plan: Plan, api: AsyncOnboard360) -> None:
         "unresolved": plan.unresolved,
     }
     said = ", ".join(f"{number:,} {what}" for what, number in parts.items() if number or what == "to send")
-    _say(f"{plan.rows:,} rows: {said}.")
+    _say(f"{_rows(plan.rows)}: {said}.")
     for warning in plan.warnings:
         _say(f"  note: {warning}")
     for problem in plan.problems[:_SHOWN]:
@@ -186,7 +186,7 @@ def _show_summary(summary: Summary) -> None:
     counts = asdict(summary)
     rows = counts.pop("rows")
     said = ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in counts.items() if number)
-    _say(f"{rows:,} rows: {said or 'nothing'}.")
+    _say(f"{_rows(rows)}: {said or 'nothing'}.")
 
 
 def _exit(summary: Summary, failure: ImportFailedError | None, interruption: "_Interruption") -> int:
@@ -197,6 +197,10 @@ def _exit(summary: Summary, failure: ImportFailedError | None, interruption: "_I
     if summary.unresolved:
         return Exit.UNRESOLVED
     return Exit.REJECTED if summary.rejected else Exit.DONE
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row" if number == 1 else f"{number:,} rows"
 
 
 def _say(text: str) -> None:

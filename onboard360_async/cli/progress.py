@@ -37,7 +37,7 @@ class Progress:
         self._total, self._budget = plan.to_send, budget
         self._sent = self._created = 0
         self._said_at = time.monotonic()
-        self._every_s = min(settings.PROGRESS_EVERY_S, budget.eta_s(self._total) / 4)
+        self._every_s = min(settings.PROGRESS_EVERY_S, max(settings.PROGRESS_LEAST_S, budget.eta_s(self._total) / 4))
         self._bar: Bar | None = None
         if sys.stderr.isatty():
             columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))

@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import stat
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -136,6 +138,17 @@ def test_an_add_whose_answer_is_lost_is_exit_6(service: Sandbox, command: Comman
     service.add_fault("commit-then-drop", method="POST")
     said = command("clients", "add", "--campaign", CAMPAIGN, "--email", "john@example.com")
     assert (said.code, "find_client" in said.err, "john" in said.err) == (6, True, False)
+
+
+@pytest.mark.parametrize("closing", ["| head -n 1", ">&-", "2>&-"])
+def test_a_reader_that_goes_away_is_no_error(service: Sandbox, closing: str) -> None:
+    """A pipe that is closed, or a stream that never was: exit 0 and no traceback."""
+    for number in range(2_001):
+        service.add_client(CAMPAIGN, f"p{number}@example.com")
+    started = f"'{sys.executable}' -c 'from onboard360_async.cli import main; main()'"
+    shell = ["bash", "-o", "pipefail", "-c", f"{started} clients list --format jsonl {closing}"]
+    done = subprocess.run(shell, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_every_command_has_help(command: Command) -> None:
