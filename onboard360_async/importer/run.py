@@ -192,7 +192,7 @@ class Outcomes:
             error = _failed("The journal cannot be written.", error, self._journal)
         if self._failure is None:
             self._failure = error
-            logger.warning("the import stops early: %s", type(error.__cause__ or error).__name__)
+            logger.info("the import stops early: %s", type(error.__cause__ or error).__name__)
 
 
 def _created_nothing(error: Onboard360Error) -> bool:
