@@ -49,6 +49,11 @@ class Campaign(_Picklable):
     extra: Mapping[str, object] = field(default=_NOTHING_EXTRA, repr=False, hash=False)  # what the page does not name
 
 
+def _required_created_at() -> datetime:
+    # Required, though it stands behind optional fields: so the API page has its fields in their order.
+    raise TypeError("a Client needs created_at")
+
+
 @frozen
 class Client(_Picklable):
     """A client of a campaign; times are in UTC. Source: API page, "List Clients" and "Add Client".
@@ -63,9 +68,9 @@ class Client(_Picklable):
     last_name: str | None = field(default=None, repr=False)
     company_name: str | None = field(default=None, repr=False)
     phone: str | None = field(default=None, repr=False)
-    created_at: datetime = field(kw_only=True)
-    link: str | None = field(default=None, repr=False, kw_only=True)
-    extra: Mapping[str, object] = field(default=_NOTHING_EXTRA, repr=False, hash=False, kw_only=True)
+    created_at: datetime = field(factory=_required_created_at)
+    link: str | None = field(default=None, repr=False)
+    extra: Mapping[str, object] = field(default=_NOTHING_EXTRA, repr=False, hash=False)
 
 
 @frozen

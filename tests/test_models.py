@@ -47,6 +47,14 @@ def test_extra_stays_readable_and_closed_after_a_copy() -> None:
     assert isinstance(twin.extra, MappingProxyType)
 
 
+def test_fields_stand_in_the_order_of_the_contract() -> None:
+    """Each model can be made by position; a client needs the moment of its creation."""
+    made = Client("1", "2", "john@x.de", None, None, None, None, WHEN, "https://x/c/1")
+    assert (made.created_at, made.link) == (WHEN, "https://x/c/1")
+    with pytest.raises(TypeError, match="created_at"):
+        Client("1", "2", "john@x.de")
+
+
 @given(st.text())
 def test_two_spellings_of_an_address_have_one_key(email: str) -> None:
     """Spaces around and capitals make no other person."""

@@ -108,6 +108,8 @@ def structure(value: object, model: Any, path: str) -> Any:
 
 
 def _fault(value: object, model: Any, path: str) -> DecodeError:
+    if model is Client and type(value) is dict and "created_at" not in value:
+        return DecodeError("required, and not there", f"{path}.created_at")  # the one that models lets look optional
     try:
         _EXACT.structure(value, model)
     except Exception as error:  # noqa: BLE001 - cattrs raises groups and plain errors alike
