@@ -66,7 +66,7 @@ async def _show(people: Path, window_s: float) -> int:
         budget = Budget(window_s=window_s)
         async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget, on_event=watch) as api:
             job = api.open_import(people, campaign=_CAMPAIGN, skip_invalid=True)
-            code = await run_import(api, job, ask=False, dry_run=False, resume=f"onboard360 imports resume {people}")
+            code = await run_import(api, job, ask=False, dry_run=False, resume="onboard360 demo")
             _show_links(people.with_name("people.results.csv"))
             click.secho("\nonboard360 clients list", bold=True)
             count = 0

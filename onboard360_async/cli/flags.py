@@ -33,6 +33,11 @@ class Access:
         """A handle on the service. ConfigurationError without a key."""
         return AsyncOnboard360(self._key(), base_url=self.base_url, **options)
 
+    def flags(self) -> list[str]:
+        """The same, as it was typed."""
+        given = {"--api-key-file": self.api_key_file, "--base-url": self.base_url}
+        return [word for flag, value in given.items() if value is not None for word in (flag, value)]
+
     def _key(self) -> str | None:
         if self.api_key_file is None:
             return None

@@ -1,6 +1,7 @@
 """`onboard360 import` and `imports resume`: the plan, the question, the progress, the summary. Decides nothing else."""
 
 import asyncio
+import shlex
 import signal
 import sys
 from collections.abc import Callable
@@ -47,7 +48,7 @@ def import_file(
         if not sign:
             raise click.BadParameter(f"{pair!r} is not FIELD=COLUMN", param_hint="--map")
         columns[name.strip()] = column
-    resume = f"onboard360 imports resume {file}"
+    resume = _resume(access, file, skip_invalid=options["skip_invalid"])
 
     def opened(api: AsyncOnboard360) -> ImportJob:
         return api.open_import(file, campaign=campaign, mapping=columns or None, **options)
@@ -73,7 +74,14 @@ def resume_import(access: Access, file: Path, skip_invalid: bool) -> int:
     def opened(api: AsyncOnboard360) -> ImportJob:
         return api.open_import(None, journal=journal_beside(file), skip_invalid=skip_invalid)
 
-    return asyncio.run(_with_api(access, opened, ask=False, dry_run=False, resume=f"onboard360 imports resume {file}"))
+    resume = _resume(access, file, skip_invalid=skip_invalid)
+    return asyncio.run(_with_api(access, opened, ask=False, dry_run=False, resume=resume))
+
+
+def _resume(access: Access, file: Path, *, skip_invalid: bool) -> str:
+    """The exact command that goes on, to be pasted as it is."""
+    flags = ["--skip-invalid"] if skip_invalid else []
+    return shlex.join(["onboard360", "imports", "resume", str(file), *flags, *access.flags()])
 
 
 async def _with_api(

@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -92,6 +93,27 @@ def test_a_run_that_stops_early_is_8_and_says_how_to_go_on(
     assert f"To go on: onboard360 imports resume {path}" in stopped.err
     said = command("imports", "resume", path)
     assert (said.code, "2 rows: 2 created." in said.err) == (0, True)
+
+
+def test_the_command_to_go_on_works_as_it_is_told(
+    service: Sandbox, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With its flags and with a space in the path: what was skipped as invalid stays so."""
+    monkeypatch.setattr("onboard360_async.transport.call.random.uniform", lambda *_: 0.0)
+    folder = tmp_path / "my lists"
+    folder.mkdir()
+    path = people(folder, "nobody", *(f"p{number}@x.de" for number in range(8)))
+    service.add_fault("drop-before", method="POST")
+    monkeypatch.setattr("onboard360_async.settings.IMPORT_MOST_LOST", 1)
+    stopped = command("import", path, "--campaign", CAMPAIGN, "--skip-invalid", "--base-url", service.url)
+    assert stopped.code == 8
+    service.clear_faults()
+    told = re.search("^To go on: onboard360 (.*)$", stopped.err, re.MULTILINE)
+    assert told is not None
+    assert command(*shlex.split(told[1])).code == 6
+    status = [row["status"] for row in rows(folder)]
+    assert status.count("created") == len(service.clients()) >= 4
+    assert status.count("unresolved") == 8 - len(service.clients())
 
 
 def test_a_wrong_key_is_4(service: Sandbox, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
