@@ -211,8 +211,14 @@ def left_open() -> None:
     """The program ends while a call and an iteration are under way: no hang, no noise, generators are closed."""
     reader = iterate(numbers)
     print(next(reader))
-    threading.Thread(target=lambda: _quietly(for_ever), daemon=True).start()
-    run(where)
+    begun = threading.Event()
+
+    async def under_way() -> None:
+        begun.set()
+        await for_ever()
+
+    threading.Thread(target=lambda: _quietly(under_way), daemon=True).start()
+    begun.wait()
     globals()["reader"] = reader
 
 

@@ -1,30 +1,311 @@
-"""`dev`: lists its tasks, refuses what it does not know, and needs no environment for either."""
+"""The project's own script: it makes its environment once, says one line when it cannot, and hides no failure."""
 
+import ast
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+SOURCE = (ROOT / "dev").read_text()
+Done = subprocess.CompletedProcess[str]
+Answer = Callable[[list[str]], Done | None]
 
 
-def dev(*arguments: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-S", str(ROOT / "dev"), *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+class Maker:
+    """Stands in for venv and pip: remembers what was asked, and leaves behind what they would."""
+
+    def __init__(self, dev: ModuleType) -> None:
+        self.dev = dev
+        self.asked: list[str] = []
+        self.answer: Answer = lambda _: None
+
+    def __call__(self, command: list[str]) -> Done:
+        self.asked.append(" ".join(command[1:]))
+        answer = self.answer(command)
+        if answer is None and "venv" in command:
+            self.dev.BIN.mkdir(parents=True)
+            (self.dev.BIN / "python").touch()
+            if "--without-pip" not in command:
+                inside = self.dev.VENV / "lib" / "python3.11" / "site-packages" / "pip" / "__main__.py"
+                inside.parent.mkdir(parents=True)
+                inside.touch()
+        return answer or subprocess.CompletedProcess(command, 0, "", "")
+
+    def told(self) -> list[str]:
+        """What was asked since last time, in one word each."""
+        words = ("--without-pip", "--require-hashes", "--no-deps", "venv", "--version", "uv")
+        told = [next(word for word in words if word in asked.split()) for asked in self.asked]
+        self.asked.clear()
+        return told
+
+
+WHOLE = ["venv", "--require-hashes", "--no-deps"]
+
+
+def load(folder: Path) -> ModuleType:
+    """The script as it is, at home in that folder."""
+    module = ModuleType("dev")
+    module.__file__ = str(folder / "dev")
+    exec(compile(SOURCE, module.__file__, "exec"), module.__dict__)
+    return module
+
+
+@pytest.fixture
+def dev(tmp_path: Path) -> ModuleType:
+    """The script in a small project of its own."""
+    for name in (".ci/requirements-dev.txt", "pyproject.toml", "onboard360_async/__init__.py"):
+        path = tmp_path / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("as it was\n")
+    return load(tmp_path / "project")
+
+
+@pytest.fixture
+def maker(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Maker:
+    """Nothing is really installed."""
+    made = Maker(dev)
+    monkeypatch.setattr(dev, "quietly", made)
+    return made
+
+
+def run(code: str, **environment: str) -> Done:
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=15)
+
+
+# --- the environment ---
+
+
+def test_the_environment_is_made_once(dev: ModuleType, maker: Maker) -> None:
+    """The second time nothing is asked of venv or pip, and so nothing of the network."""
+    dev.prepare()
+    assert maker.told() == WHOLE
+    dev.prepare()
+    assert maker.told() == []
+
+
+def _half_made(dev: ModuleType) -> None:
+    dev.STAMP.unlink()
+
+
+def _other_pins(dev: ModuleType) -> None:
+    dev.PINS.write_text("moved\n")
+
+
+def _python_gone(dev: ModuleType) -> None:
+    (dev.BIN / "python").unlink()
+    (dev.BIN / "python").symlink_to("/nowhere/python")
+
+
+@pytest.mark.parametrize("damage", [_half_made, _other_pins, _python_gone])
+def test_an_environment_that_no_longer_fits_is_made_anew(
+    damage: Callable[[ModuleType], None], dev: ModuleType, maker: Maker
+) -> None:
+    """Interrupted, of other pins, or with an interpreter that is gone: nothing of it is kept."""
+    dev.prepare()
+    maker.told()
+    damage(dev)
+    dev.prepare()
+    assert maker.told() == WHOLE
+
+
+def test_a_moved_project_makes_its_environment_anew(dev: ModuleType, maker: Maker, tmp_path: Path) -> None:
+    """An environment knows its place by heart: in another one it is of no use."""
+    dev.prepare()
+    moved = load((tmp_path / "project").rename(tmp_path / "elsewhere"))
+    assert moved.standing() != moved.stamp()
+    assert moved.standing()[0] != moved.stamp()[0]
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "onboard360_async/__init__.py"])
+def test_new_project_data_only_refreshes_the_projects_entry(name: str, dev: ModuleType, maker: Maker) -> None:
+    """A changed setting or version needs no network and no minute, and is tried again if it failed."""
+    dev.prepare()
+    maker.told()
+    (dev.ROOT / name).write_text("changed\n")
+    maker.answer = lambda command: Done(command, 1, "", "interrupted")
+    with pytest.raises(SystemExit, match="interrupted"):
+        dev.prepare()
+    maker.answer = lambda _: None
+    dev.prepare()
+    dev.prepare()
+    assert maker.told() == ["--no-deps", "--no-deps"]
+
+
+def test_without_ensurepip_the_outer_pip_installs(dev: ModuleType, maker: Maker) -> None:
+    """Debian splits ensurepip off; this Python's own pip can work from outside."""
+    maker.answer = lambda command: Done(command, 1, "", "no ensurepip") if command[-2] == "venv" else None
+    dev.prepare()
+    assert [dev.pip()[:1], dev.pip()[3]] == [[dev.BASE], "--python"]
+    assert maker.told() == ["venv", "--version", "--without-pip", *WHOLE[1:]]
+
+
+def test_without_any_pip_it_says_what_to_install(dev: ModuleType, maker: Maker) -> None:
+    """One clear line with the package's name, and what was said."""
+    maker.answer = lambda command: Done(command, 1, "", "ensurepip is not available")
+    with pytest.raises(SystemExit, match="apt install python3-venv"):
+        dev.prepare()
+    assert not dev.STAMP.exists()
+
+
+OFFLINE = """WARNING: Retrying after connection broken by 'NewConnectionError(...)': /simple/x/
+ERROR: Could not find a version that satisfies the requirement x==1 (from versions: none)
+ERROR: No matching distribution found for x==1
+"""
+WRONG_HASH = """WARNING: Retrying after connection broken by 'NewConnectionError(...)': /simple/x/
+ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE.
+    Expected sha256 aaaa
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "lines", "holds"),
+    [(OFFLINE, 1, "needs a network"), (WRONG_HASH, 3, "Expected sha256 aaaa"), ("Disk full\n" * 50, 9, "Disk full")],
+)
+def test_a_failed_install_is_told_in_few_lines(
+    said: str, lines: int, holds: str, dev: ModuleType, maker: Maker
+) -> None:
+    """No network: one line. Anything else: pip's last lines, and never that the network is missing."""
+    maker.answer = lambda command: Done(command, 1, "", said) if "--require-hashes" in command else None
+    with pytest.raises(SystemExit) as stopped:
+        dev.prepare()
+    message = str(stopped.value.code)
+    assert (message.count("\n") + 1, holds in message) == (lines, True)
+    assert not dev.STAMP.exists()
+
+
+def test_two_at_once_make_it_once(dev: ModuleType, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second waits for the first, says so, and finds the work done."""
+    waiting = threading.Event()
+    monkeypatch.setattr(dev, "say", lambda line: waiting.set() if "waiting" in line else None)
+    second = threading.Thread(target=dev.prepare)
+    with dev.alone():
+        second.start()
+        assert waiting.wait(10)
+        dev.make()
+        dev.STAMP.write_text("\n".join(dev.stamp()))
+    second.join(10)
+    assert maker.told() == WHOLE[:2]
+
+
+def test_pip_hears_where_packages_are_and_nothing_else(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An outer environment may name an index and a proxy; it may not lead pip out of ours."""
+    astray = {"PIP_TARGET": "/t", "PIP_ROOT": "/r", "PIP_DRY_RUN": "1", "PYTHONPATH": "/p", "PYTHONHOME": "/h"}
+    for name, value in (astray | {"PIP_INDEX_URL": "file:///i", "PIP_PROXY": "p", "PIP_USER": "1"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    done = dev.quietly([sys.executable, "-c", "import os; print(dict(os.environ))"])
+    heard = ast.literal_eval(done.stdout)
+    assert not {*astray, "PYTHONWARNINGS"} & heard.keys()
+    assert (heard["PIP_INDEX_URL"], heard["PIP_PROXY"], heard["PIP_USER"]) == ("file:///i", "p", "0")
+
+
+def test_missing_pins_are_said_in_one_line(dev: ModuleType) -> None:
+    """With the command that makes them."""
+    dev.PINS.unlink()
+    with pytest.raises(SystemExit, match="dev lock"):
+        dev.prepare()
+
+
+# --- the tasks ---
+
+
+def call(*arguments: str, folder: Path = ROOT) -> Done:
+    command = [sys.executable, "-S", str(ROOT / "dev"), *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
 def test_it_lists_its_tasks(tmp_path: Path) -> None:
     """One line each, from whatever folder it is called."""
-    said = dev(folder=tmp_path)
+    said = call(folder=tmp_path)
     assert said.returncode == 0
     for task in ("demo", "test", "lint", "types", "docs", "bench", "lock"):
         assert f"\n  {task}" in said.stdout
+    assert max(map(len, said.stdout.splitlines())) <= 100
 
 
 @pytest.mark.parametrize("task", ["tset", "-x"])
 def test_an_unknown_task_is_a_usage_error(task: str) -> None:
     """Exit 2, with the list."""
-    said = dev(task)
+    said = call(task)
     assert (said.returncode, "\n  test" in said.stdout, said.stderr) == (2, True, "")
+
+
+def test_a_step_that_fails_hides_no_other(dev: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
+    """All run; the summary names the one that failed, and so does the exit code."""
+    say = (sys.executable, "-c", "print('ran')")
+    fail = (sys.executable, "-c", "raise SystemExit(3)")
+    assert dev.steps({"one": fail, "two": say}) == 1
+    said = capfd.readouterr().out
+    assert "ran" in said
+    assert [line.split()[:2] for line in said.splitlines()[-2:]] == [["FAILED", "one"], ["ok", "two"]]
+    assert dev.steps({"two": say}) == 0
+
+
+def test_what_must_be_covered_is_there() -> None:
+    """A room that moves must not slip out of the gate unseen."""
+    package = ROOT / "onboard360_async"
+    assert [name for name in load(ROOT).WHOLE if not list(package.glob(name))] == []
+
+
+@pytest.fixture
+def uv(dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A uv that writes into the pins what stands in a file beside it, and the index that it was told."""
+    fake = tmp_path / "uv"
+    copy, tell = f'cat {tmp_path}/pins > "$last"', f'echo "$UV_DEFAULT_INDEX" > {fake}.told'
+    fake.write_text(f"#!/bin/sh\nfor last; do :; done\n{copy}\n{tell}\n")
+    fake.chmod(0o755)
+    monkeypatch.setattr(dev, "find_uv", lambda _: fake)
+    monkeypatch.delenv("UV_DEFAULT_INDEX", raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", "file:///index")
+    return fake
+
+
+def test_lock_writes_pins_and_hands_the_index_on_unwritten(dev: ModuleType, uv: Path, tmp_path: Path) -> None:
+    """What pip is told reaches uv by its environment alone."""
+    (tmp_path / "pins").write_text("x==1 --hash=sha256:aa\n")
+    assert dev.lock([]) == 0
+    assert dev.PINS.read_text() == "x==1 --hash=sha256:aa\n"
+    assert Path(f"{uv}.told").read_text() == "file:///index\n"
+
+
+def test_lock_refuses_pins_that_hold_an_address(dev: ModuleType, uv: Path, tmp_path: Path) -> None:
+    """What was pinned stays as it was."""
+    (tmp_path / "pins").write_text("--index-url file:///index\nx==1\n")
+    with pytest.raises(SystemExit, match="not written"):
+        dev.lock([])
+    assert dev.PINS.read_text() == "as it was\n"
+
+
+# --- the Python it is started with ---
+
+OLDER = f"import sys; sys.version_info = (3, 10, 1); sys.argv = ['dev', 'x']; exec(compile({SOURCE!r}, 'dev', 'exec'))"
+
+
+def test_an_older_python_is_told_what_is_missing() -> None:
+    """One line, no traceback."""
+    done = run(OLDER, PATH="/nowhere")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "dev: this needs Python 3.11 or newer, and this is 3.10.1\n"
+
+
+def test_an_older_python_hands_over_to_a_newer_one(tmp_path: Path) -> None:
+    """To the first on the path that really starts: a name may be a shim that leads nowhere."""
+    for name, script in {"python3.13": "exit 127", "python3.12": 'test "$1" = -c || echo "took over: $@"'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    done = run(OLDER, PATH=str(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "took over: dev x\n", "")
+
+
+def test_it_needs_nothing_but_the_standard_library() -> None:
+    """And is written so that an older Python can read it as far as the line that is for it."""
+    tree = ast.parse(SOURCE, feature_version=(3, 7))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {str(node.module) for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.partition(".")[0] for name in imported} <= sys.stdlib_module_names
