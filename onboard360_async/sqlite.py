@@ -5,13 +5,14 @@ Knows no table; who opens says what the tables are. A file that is not ours is n
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from onboard360_async.errors import ConfigurationError, ImportLockedError
 
-__all__ = ["open_database"]
+__all__ = ["open_database", "told"]
 
 _MODE: Final = 0o600  # readable by the owner alone: it holds people and links
 
@@ -27,24 +28,35 @@ def open_database(path: Path | None, *, application_id: int, upgrades: Sequence[
         _create_private(path)
     connection = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=0.0)
     try:
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-        version = _version(connection, path, application_id, len(upgrades))
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        _upgrade(connection, application_id, upgrades, version)
-    except sqlite3.OperationalError as error:
-        connection.close()
-        if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
-            raise ImportLockedError("Another run holds this journal; wait for its end.", str(path)) from None
-        raise ConfigurationError(f"Cannot use {path}: {error}.") from None
-    except sqlite3.DatabaseError as error:
-        connection.close()
-        raise ConfigurationError(f"Cannot use {path}: {error}. It was left as it is.") from None
+        with told(path):
+            connection.row_factory = sqlite3.Row
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            version = _version(connection, path, application_id, len(upgrades))
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            _upgrade(connection, application_id, upgrades, version)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def told(path: Path | None) -> Iterator[None]:
+    """A block in which a database that cannot be used is an error of ours that names it.
+
+    ImportLockedError if another process holds it; ConfigurationError if it is damaged, is none, or its disk is full.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+            raise ImportLockedError("Another run holds this journal; wait for its end.", str(path)) from None
+        raise ConfigurationError(f"Cannot use {path}: {error}.") from None
+    except sqlite3.DatabaseError as error:
+        if type(error) is not sqlite3.DatabaseError:
+            raise  # its other kinds are faults of ours
+        raise ConfigurationError(f"Cannot use {path}: {error}. It was left as it is.") from None
 
 
 def _create_private(path: Path) -> None:
@@ -73,6 +85,7 @@ def _upgrade(connection: sqlite3.Connection, application_id: int, upgrades: Sequ
     for script in upgrades[version:]:
         for statement in filter(str.strip, script.split(";")):
             connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {application_id}")
-    connection.execute(f"PRAGMA user_version = {len(upgrades)}")
+    if version < len(upgrades):  # else nothing is written: the file may be damaged, and somebody may want to look
+        connection.execute(f"PRAGMA application_id = {application_id}")
+        connection.execute(f"PRAGMA user_version = {len(upgrades)}")
     connection.execute("COMMIT")

@@ -20,6 +20,7 @@ from onboard360_async.importer.rows import FIELDS, Problem, Row, check_row
 from onboard360_async.importer.run import Add, Outcomes
 from onboard360_async.importer.source import CsvFile, Rows, open_csv, rows_of
 from onboard360_async.models import Client
+from onboard360_async.sqlite import told
 
 __all__ = ["ImportJob", "Listing", "journal_beside"]
 
@@ -65,6 +66,7 @@ class ImportJob:
         self._journal: Journal | None = None
         self._plan: Plan | None = None
         self._outcomes: Outcomes | None = None
+        self._stopped = False
         self._last_summary: Summary | None = None
         self.files: Files | None = None  # where the results stand, once they are written
 
@@ -81,10 +83,11 @@ class ImportJob:
     ) -> None:
         journal = self._open()
         try:
-            if self._outcomes is not None:
-                await self._outcomes.aclose()
-            self._last_summary = journal.summary()
-            self.write_files()
+            with told(self.journal_path):
+                if self._outcomes is not None:
+                    await self._outcomes.aclose()
+                self._last_summary = journal.summary()
+                self.write_files()
         finally:
             journal.close()
             self._journal = None
@@ -95,7 +98,10 @@ class ImportJob:
         ValidationError if it is no list at all; rows that cannot be sent are the plan's `problems`, and unless invalid
         rows are to be skipped, `run` will refuse. An API error of the listing leaves the journal as it should be.
         """
-        journal = self._open()
+        with told(self.journal_path):
+            return await self._load(self._open())
+
+    async def _load(self, journal: Journal) -> Plan:
         if self._plan is not None:
             raise ConfigurationError("This import is loaded already.")
         warnings: list[str] = []
@@ -108,10 +114,11 @@ class ImportJob:
             Problem(record["line"], record["field"], record["error"], record["details"] or "")
             for record in journal.records(State.INVALID)
         )
-        capped = False
         if not problems or self.skip_invalid:
             for campaign in journal.to_compare():
-                capped |= await self._compare(journal, campaign)
+                await self._compare(journal, campaign)
+        # Asked of the books, not of this listing: whoever said no, and starts again, is told again.
+        capped = any(number in settings.ROUND_COUNTS for number in journal.listed())
         self._plan = _plan(journal.summary(), problems, tuple(warnings), capped=capped)
         return self._plan
 
@@ -131,10 +138,13 @@ class ImportJob:
             number = len(self._plan.problems)
             raise ValidationError(f"{number} rows cannot be sent; nothing was sent. Mend them, or skip invalid rows.")
         self._outcomes = Outcomes(journal, self._add, tell_skipped=self._source is not None)
+        if self._stopped:
+            self._outcomes.stop()
         return self._outcomes
 
     def stop(self) -> None:
-        """Begin no further row; those under way finish, and the iteration ends."""
+        """Begin no further row; those under way finish, and the iteration ends. Before `run`: none will begin."""
+        self._stopped = True
         if self._outcomes is not None:
             self._outcomes.stop()
 
@@ -172,17 +182,21 @@ class ImportJob:
         if isinstance(self._source, Path):
             file = open_csv(self._source, mapping=self._mapping, encoding=self._encoding)
         warnings = [f"column {name!r} is not sent" for name in file.unknown] if file is not None else []
+        if file is not None and "campaign_id" in file.columns and campaign_id is not None:
+            warnings.append("the campaign column is not sent: everybody goes to the campaign that was named")
         odd: list[str] = []
-        number = 0
+        more = number = 0
         with journal.spool(_facts(file)) as spool:
+            for _ in spool.forget():
+                await asyncio.sleep(0)
             async for row in self._rows(file):
-                odd += _spool_row(spool, row, campaign_id)
+                notes = _spool_row(spool, row, campaign_id)
+                more += len(notes) if len(odd) >= _SHOWN else 0
+                odd += notes if len(odd) < _SHOWN else []
                 number += 1
                 if number % _PAUSE_EVERY == 0:
                     await asyncio.sleep(0)
-        if len(odd) > _SHOWN:
-            odd[_SHOWN:] = [f"and {len(odd) - _SHOWN} more like these"]
-        return warnings + odd
+        return warnings + odd + ([f"and {more} more like these"] if more else [])
 
     async def _rows(self, file: CsvFile | None) -> AsyncIterator[Row]:
         if file is not None:
@@ -192,15 +206,19 @@ class ImportJob:
             async for row in rows_of(self._source):
                 yield row
 
-    async def _compare(self, journal: Journal, campaign_id: str) -> bool:
-        """Skip who exists; whether the listing may have been cut at a round count."""
+    async def _compare(self, journal: Journal, campaign_id: str) -> None:
+        """Skip who exists."""
         with journal.baseline(campaign_id) as baseline:
             async for batch in self._listing(campaign_id):
                 baseline.add((client.id, client.email) for client in batch)
-        return baseline.count in settings.ROUND_COUNTS
+            for _ in baseline.skip():
+                await asyncio.sleep(0)
 
 
 def _check_readable(source: Path) -> None:
+    """A file is read more than once, which a pipe does not survive: it would hang, or seem empty."""
+    if source.exists() and not source.is_file() and not source.is_dir():
+        raise ConfigurationError(f"Cannot read {source}: it is no regular file; save the list to one first.")
     try:
         source.open("rb").close()
     except OSError as error:

@@ -19,7 +19,7 @@ from attrs import asdict, frozen
 from onboard360_async.importer.outcomes import Summary
 from onboard360_async.importer.rows import Problem, Row
 from onboard360_async.models import NewClient, email_key
-from onboard360_async.sqlite import open_database
+from onboard360_async.sqlite import open_database, told
 
 __all__ = ["Baseline", "Entry", "Journal", "Record", "Spool", "State"]
 
@@ -44,7 +44,10 @@ _UPGRADES: Final = (
     ) WITHOUT ROWID;
     CREATE INDEX known_by_key ON known (campaign_id, email_key)
     """,
+    "CREATE INDEX rows_by_client ON rows (campaign_id, client_id) WHERE client_id IS NOT NULL",
 )
+_ABOUT_THE_LIST: Final = ("header", "source", "mark")  # facts that go with a list; the others are about campaigns
+_STEP: Final = 5_000  # rows that are changed at once: the loop has other things to do
 
 
 class State:
@@ -78,7 +81,12 @@ class Journal:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._db = open_database(path, application_id=_APPLICATION_ID, upgrades=_UPGRADES)
-        self.doubt_what_was_under_way()
+        try:
+            with told(path):
+                self.doubt_what_was_under_way()
+        except BaseException:
+            self._db.close()
+            raise
 
     def doubt_what_was_under_way(self) -> None:
         """What was under way when a run ended may or may not have been created: at most once, always."""
@@ -107,13 +115,20 @@ class Journal:
         return [record["campaign_id"] for record in self._db.execute(query, (State.PLANNED,))]
 
     def baseline(self, campaign_id: str) -> "Baseline":
-        """A block in which those who exist are noted, all or none; at its end, planned rows of theirs are skipped."""
+        """A block in which those who exist are noted, and planned rows of theirs skipped: all or none."""
         return Baseline(self._db, campaign_id)
 
+    def listed(self) -> list[int]:
+        """How many there were when each campaign of the list was listed."""
+        query = """SELECT value FROM facts WHERE name LIKE 'listed %' AND EXISTS (
+                       SELECT 1 FROM rows WHERE campaign_id = substr(name, 8) AND position IS NOT NULL)"""
+        return [int(record["value"]) for record in self._db.execute(query)]
+
     def is_known(self, campaign_id: str, client_id: str) -> bool:
-        """Whether a client was there before this import began."""
-        query = "SELECT 1 FROM known WHERE campaign_id = ? AND client_id = ?"
-        return self._db.execute(query, (campaign_id, client_id)).fetchone() is not None
+        """Whether a client was there before this import began, or is another row's already."""
+        query = """SELECT 1 FROM known WHERE campaign_id = :campaign AND client_id = :client
+                   UNION ALL SELECT 1 FROM rows WHERE campaign_id = :campaign AND client_id = :client"""
+        return self._db.execute(query, {"campaign": campaign_id, "client": client_id}).fetchone() is not None
 
     # --- one row's way; each step is on the disk when the method returns ---
 
@@ -179,7 +194,12 @@ class Journal:
     def _set(self, row_id: int, state: str, **changes: object) -> None:
         values = {"error": None, "details": None, "status": None} | changes | {"state": state}
         names = ", ".join(f"{name} = ?" for name in values)
-        self._db.execute(f"UPDATE rows SET {names} WHERE id = ?", (*values.values(), row_id))  # noqa: S608 - our own names
+        self._db.execute(f"UPDATE rows SET {names} WHERE id = ?", (*map(_storable, values.values()), row_id))  # noqa: S608 - our own names
+
+
+def _storable(value: object) -> object:
+    """A server that cuts its messages may cut a character in half; SQLite refuses that, and the row's fate with it."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 @contextmanager
@@ -215,23 +235,24 @@ class Baseline:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._skip()
         self._transaction.__exit__(kind, error, trace)
 
-    def _skip(self) -> None:
-        self._db.execute(
-            """UPDATE rows SET state = ?, client_id = (
-                   SELECT client_id FROM known
-                   WHERE known.campaign_id = rows.campaign_id AND known.email_key = rows.email_key LIMIT 1)
-               WHERE campaign_id = ? AND state = ? AND NOT compared AND EXISTS (
-                   SELECT 1 FROM known
-                   WHERE known.campaign_id = rows.campaign_id AND known.email_key = rows.email_key)""",
-            (State.EXISTING, self._campaign_id, State.PLANNED),
-        )
-        self._db.execute(
-            "UPDATE rows SET compared = 1 WHERE campaign_id = ? AND state = ?", (self._campaign_id, State.PLANNED)
-        )
+    def skip(self) -> Iterator[None]:
+        """At the end of the listing: skip the list's planned rows of those who are there, some rows a step."""
+        within = "+campaign_id = ? AND state = ? AND position > ? AND position <= ? AND NOT compared"  # +: by position
+        last = "SELECT max(position) FROM (SELECT position FROM rows WHERE state = ? AND position > ? LIMIT ?)"
+        known = "FROM known WHERE known.campaign_id = rows.campaign_id AND known.email_key = rows.email_key"
+        skip = f"""UPDATE rows SET state = ?, client_id = (SELECT client_id {known} LIMIT 1)
+                   WHERE {within} AND EXISTS (SELECT 1 {known})"""  # noqa: S608 - our own words
+        after = 0
+        while (until := self._db.execute(last, (State.PLANNED, after, _STEP)).fetchone()[0]) is not None:
+            which = (self._campaign_id, State.PLANNED, after, until)
+            self._db.execute(skip, (State.EXISTING, *which))
+            self._db.execute(f"UPDATE rows SET compared = 1 WHERE {within}", which)  # noqa: S608 - as above
+            after = until
+            yield
+        fact = (f"listed {self._campaign_id}", str(self.count))
+        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", fact)
 
 
 class Spool:
@@ -239,6 +260,7 @@ class Spool:
 
     Rows that earlier runs have dealt with keep what became of them. A row that was rejected is planned again if it was
     changed since (it was certainly not created); what is no longer in the list stays in the books and is not counted.
+    A row whose request has left keeps the client that was sent, whatever the list says now.
     """
 
     def __init__(self, db: Connection, facts: Mapping[str, str]) -> None:
@@ -248,10 +270,18 @@ class Spool:
 
     def __enter__(self) -> Self:
         self._transaction.__enter__()
-        self._db.execute("UPDATE rows SET position = NULL")
-        self._db.execute("DELETE FROM rows WHERE state IN (?, ?)", (State.INVALID, State.DUPLICATE))
-        self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", self._facts.items())
+        self._db.executemany("DELETE FROM facts WHERE name = ?", [(name,) for name in _ABOUT_THE_LIST])
+        self._db.executemany("INSERT INTO facts VALUES (?, ?)", self._facts.items())
         return self
+
+    def forget(self) -> Iterator[None]:
+        """Take the list before this one off the books' order, some rows a step; what became of its rows stays."""
+        some = "SELECT id FROM rows WHERE position IS NOT NULL LIMIT ?"
+        gone = f"DELETE FROM rows WHERE id IN ({some}) AND state IN (?, ?)"  # noqa: S608 - our own words
+        while self._db.execute("SELECT 1 FROM rows WHERE position IS NOT NULL LIMIT 1").fetchone():
+            self._db.execute(gone, (_STEP, State.INVALID, State.DUPLICATE))
+            self._db.execute(f"UPDATE rows SET position = NULL WHERE id IN ({some})", (_STEP,))  # noqa: S608 - as above
+            yield
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -266,7 +296,7 @@ class Spool:
         """A row that can be sent, if the list does not name the same person before."""
         key = email_key(client.email)
         # UNDOCUMENTED: what the server does with one email twice in a campaign; occurrence is always 1 in this version,
-        # so that nobody is added twice by a list that names them twice (tests/importer/test_run.py).
+        # so that nobody is added twice by a list that names them twice (tests/importer/test_job.py).
         known = self._db.execute(
             "SELECT id, state, client, position, line FROM rows WHERE campaign_id = ? AND email_key = ?"
             " AND occurrence = 1",
@@ -284,17 +314,24 @@ class Spool:
 
     def _take_up(self, known: Record, row: Row, text: str) -> None:
         """A row that the journal knows from an earlier run."""
-        state = known["state"]
-        if state == State.REJECTED and known["client"] != text:
-            state = State.PLANNED
         self._position += 1
         self._db.execute(
-            "UPDATE rows SET position = ?, line = ?, cells = ?, client = ?, state = ? WHERE id = ?",
-            (self._position, row.line, json.dumps(list(row.cells)), text, state, known["id"]),
+            "UPDATE rows SET position = ?, line = ?, cells = ? WHERE id = ?",
+            (self._position, row.line, json.dumps(list(row.cells)), known["id"]),
         )
+        if known["client"] == text:
+            return
+        if known["state"] == State.PLANNED:
+            self._db.execute("UPDATE rows SET client = ? WHERE id = ?", (text, known["id"]))
+        elif known["state"] == State.REJECTED:  # compared anew, too: somebody may have added them by hand since
+            self._db.execute(
+                "UPDATE rows SET client = ?, state = ?, compared = 0, error = NULL, details = NULL, status = NULL"
+                " WHERE id = ?",
+                (text, State.PLANNED, known["id"]),
+            )
 
     def _insert(self, row: Row, **values: object) -> None:
         self._position += 1
         values |= {"position": self._position, "line": row.line, "cells": json.dumps(list(row.cells))}
         names, marks = ", ".join(values), ", ".join("?" * len(values))
-        self._db.execute(f"INSERT INTO rows ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - our own names
+        self._db.execute(f"INSERT INTO rows ({names}) VALUES ({marks})", tuple(map(_storable, values.values())))  # noqa: S608 - our own names

@@ -8,6 +8,8 @@ import csv
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -37,18 +39,35 @@ def write_files(journal: Journal, source: Path) -> Files:
     mark = "\ufeff" if journal.fact("mark") else ""  # what came with a byte order mark goes back with one
     results = source.with_name(f"{source.stem}.results.csv")
     ours = [f"onboard360_{name}" if name in header else name for name in _RESULT]
-    _write(results, mark, [*header, *ours], (_result(record) for record in journal.records()))
+    _write(results, mark, [*header, *ours], (_result(record, len(header)) for record in journal.records()))
     errors = source.with_name(f"{source.stem}.errors.csv")
     kept = [index for index, name in enumerate(header) if name not in OURS]
-    rows = [_error(record, kept) for record in journal.records(*_NEED_A_HAND)]
-    if not rows:
-        errors.unlink(missing_ok=True)  # an earlier run's
+    need_a_hand = journal.records(*_NEED_A_HAND)
+    first = next(need_a_hand, None)
+    if first is None:
+        _remove(errors)  # an earlier run's
         return Files(results, None)
+    rows = (_error(record, kept, len(header)) for record in chain((first,), need_a_hand))
     _write(errors, mark, [*(header[index] for index in kept), *OURS], rows)
     return Files(results, errors)
 
 
-def _result(record: Record) -> list[str]:
+# A row with more cells than columns keeps them, after ours: so none is lost, each of ours stands in its column, and in
+# an errors file that nobody mended the row is still too long, not a shorter one that would be sent with wrong cells.
+
+
+def _result(record: Record, columns: int) -> list[str]:
+    cells = json.loads(record["cells"])
+    return [*cells[:columns], *_fate(record), *cells[columns:]]
+
+
+def _error(record: Record, kept: Sequence[int], columns: int) -> list[str]:
+    cells = json.loads(record["cells"])
+    state, *_, error = _fate(record)
+    return [*(cells[index] for index in kept), str(record["line"]), f"{state}: {error}", *cells[columns:]]
+
+
+def _fate(record: Record) -> tuple[str, str, str, str]:
     state, error = record["state"], record["error"] or ""
     if record["details"]:
         error = f"{error}: {record['details']}" if error else record["details"]
@@ -56,26 +75,29 @@ def _result(record: Record) -> list[str]:
         error = f"created, but its id and link are unknown: {error}"
     if state == State.INVALID:
         error = f"{record['field']}: {error}"
-    return [*json.loads(record["cells"]), state, record["client_id"] or "", record["link"] or "", error]
+    return state, record["client_id"] or "", record["link"] or "", error
 
 
-def _error(record: Record, kept: Sequence[int]) -> list[str]:
-    cells = json.loads(record["cells"])
-    state, *_, error = _result(record)[len(cells) :]
-    return [*(cells[index] for index in kept if index < len(cells)), str(record["line"]), f"{state}: {error}"]
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot remove {path}, which is out of date: {error.strerror}.") from None
 
 
 def _write(path: Path, mark: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    part = path.with_name(f".{path.name}.part")
     try:
-        _write_whole(path, mark, header, rows)
+        part.unlink(missing_ok=True)
+        _write_whole(path, part, mark, header, rows)
     except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)  # half a list of people is nobody's to find
         reason = f"Cannot write {path}: {error.strerror}."
         raise ConfigurationError(f"{reason} Nothing is lost: every row stands in the journal.") from None
 
 
-def _write_whole(path: Path, mark: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
+def _write_whole(path: Path, part: Path, mark: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogatepass", newline="") as out:
         out.write(mark)

@@ -100,18 +100,23 @@ def check_row(row: Row, campaign_id: str | None) -> tuple[NewClient | None, Prob
     for name, value in values.items():
         if "\0" in value:
             return None, Problem(row.line, name, "it holds a NUL character"), []
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            return None, Problem(row.line, name, "it holds half a character, which no request can carry"), []
     client = NewClient(**{name: values.get(name) for name in FIELDS})  # type: ignore[arg-type]  # both required ones are there
     odd = [f"line {row.line}: the phone looks damaged by a spreadsheet"] if _is_damaged(client.phone) else []
     return client, None, odd
 
 
 def _email_fault(email: str) -> str | None:
-    """Only what no address can be; anything stricter would lose people."""
+    """Only what no address can be; anything stricter would lose people, anything laxer would stop at the request.
+
+    Invisible characters come with addresses that were copied from a page; inside one they are nobody's.
+    """
     name, at, host = email.partition("@")
     if not at or "@" in host:
         return "it must have one @"
-    if any(char.isspace() or unicodedata.category(char) in ("Cc", "Cs") for char in email):
-        return "it holds a space or a control character"
+    if " " in email or not email.isprintable():
+        return "it holds a space or an invisible character"
     if not name or "." not in host.strip(".") or host.startswith(".") or host.endswith("."):
         return "it is not an email address"
     if len(email) > settings.MAX_EMAIL_CHARS:

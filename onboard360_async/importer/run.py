@@ -9,7 +9,8 @@ import json
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import suppress
 from typing import Final, Self
 
 from onboard360_async import settings
@@ -47,11 +48,12 @@ class Outcomes:
 
     Rows that are not sent come first. A few rows are under way at once; whoever reads slowly slows them down. It ends
     when all is sent, after `stop`, or with the error that stopped it, once what was under way is in the books.
+    A row that waits for the budget is not under way: `stop` calls it back.
     """
 
     def __init__(self, journal: Journal, add: Add, *, tell_skipped: bool) -> None:
         self._journal, self._add = journal, add
-        self._skipped = _skipped(journal) if tell_skipped else iter(())
+        self._skipped = _skipped(journal, tell=tell_skipped)
         self._ready: asyncio.Queue[Outcome | None] = asyncio.Queue(maxsize=1)
         self._again: deque[Entry] = deque()  # refused by a 429, to be sent again
         self._position = 0
@@ -60,26 +62,39 @@ class Outcomes:
         self._not_found = 0  # 404s in a row
         self._stopping = False
         self._failure: BaseException | None = None
+        self._waiting: set[asyncio.Task[None]] = set()  # workers whose row's request has not left
         self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._over = False
 
     def stop(self) -> None:
-        """Begin no further row."""
+        """Begin no further row. From any thread."""
         self._stopping = True
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed: nothing waits there
+                self._loop.call_soon_threadsafe(self._call_back)
+
+    def _call_back(self) -> None:
+        for worker in tuple(self._waiting):
+            worker.cancel()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Outcome:
+        if self._over:
+            raise StopAsyncIteration
         if (skipped := next(self._skipped, None)) is not None:
             return skipped
         if self._task is None:
+            self._loop = asyncio.get_running_loop()
             self._task = asyncio.create_task(self._work_all(), name="onboard360 import")
-        if self._over:
-            raise StopAsyncIteration
         outcome = await self._ready.get()
         if outcome is not None:
             return outcome
+        self._ready.put_nowait(None)  # for whoever else waits
+        if self._over:
+            raise StopAsyncIteration
         self._over = True
         if self._failure is not None:
             raise self._failure
@@ -88,10 +103,16 @@ class Outcomes:
     async def aclose(self) -> None:
         """Cancel what is under way; a row whose request has left stays in doubt, and is never sent again unseen."""
         self._over = True
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait((self._task,))
-            self._journal.doubt_what_was_under_way()
+        self._skipped.close()
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait((task,))
+        self._journal.doubt_what_was_under_way()
+        while not self._ready.empty():
+            self._ready.get_nowait()  # it is in the books
+        self._ready.put_nowait(None)  # whoever still reads, in another task, is not left waiting
 
     # --- the workers ---
 
@@ -122,21 +143,34 @@ class Outcomes:
         return entry
 
     async def _send(self, entry: Entry) -> Outcome | None:
-        sent = False
+        sent, worker = False, asyncio.current_task()
+        assert worker is not None  # noqa: S101 - it runs in the group
 
         def before_send() -> None:
             nonlocal sent
             if not sent:
                 self._journal.sending(entry.id)
                 sent = True
+                self._waiting.discard(worker)
 
+        self._waiting.add(worker)
         try:
             client = await self._add(entry.client, before_send)
         except Onboard360Error as error:
             return self._judge(entry, error, sent=sent)
+        except asyncio.CancelledError as error:
+            if worker.cancelling():
+                if self._stopping and not sent:
+                    return None  # called back: it is still planned
+                raise
+            # Nobody cancelled us: a fault of the callable, which a TaskGroup would take for an orderly end.
+            self._stop_for(_failed("A request was cancelled from within.", error, self._journal))
+            return self._doubt(entry, type(error).__name__) if sent else None
         except Exception as error:  # noqa: BLE001 - a fault of ours or the callable's: the row's fate must be noted first
             self._stop_for(error)
             return self._doubt(entry, type(error).__name__) if sent else None
+        finally:
+            self._waiting.discard(worker)
         self._refusals = self._lost = self._not_found = 0
         return self._note(entry, client)
 
@@ -197,20 +231,23 @@ class Outcomes:
 
 def _created_nothing(error: Onboard360Error) -> bool:
     if isinstance(error, ApiError):
-        return error.status < 500
+        return 300 <= error.status < 500
     return isinstance(error, NotSentError | BudgetExhaustedError | DeadlineError)
 
 
-def _failed(what: str, cause: Exception, journal: Journal) -> ImportFailedError:
+def _failed(what: str, cause: BaseException, journal: Journal) -> ImportFailedError:
     again = "Every row stands in the journal; run the import again to go on."
-    error = ImportFailedError(f"{what} {cause} {again}", None if journal.path is None else str(journal.path))
+    said = " ".join(part for part in (what, str(cause), again) if part)
+    error = ImportFailedError(said, None if journal.path is None else str(journal.path))
     error.__cause__ = cause
     return error
 
 
-def _skipped(journal: Journal) -> Iterator[Outcome]:
-    """The rows that are not sent, in the list's order; read at once, since the journal goes on being written."""
-    return iter([_outcome(record) for record in journal.records(State.INVALID, State.DUPLICATE, State.EXISTING)])
+def _skipped(journal: Journal, *, tell: bool) -> Generator[Outcome, None, None]:
+    """The rows that are not sent, in the list's order, as they are asked for; requests come after them."""
+    if tell:
+        for record in journal.records(State.INVALID, State.DUPLICATE, State.EXISTING):
+            yield _outcome(record)
 
 
 def _outcome(record: Record) -> Outcome:

@@ -23,6 +23,7 @@ Rows = Iterable[Mapping[str, object] | NewClient] | AsyncIterable[Mapping[str, o
 _DELIMITERS: Final = ",;\t|"
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LIKELY: Final = ("cp1252", "cp1250", "mac_roman")  # shown to the user, never taken by us
+_MOST_BYTES: Final = 1 << 20  # of a line that are checked at once: a file need not have lines
 _AROUND: Final = "\ufeff\u200b\u00a0 \t\r\n"  # what people paste around an address without seeing it
 
 
@@ -65,24 +66,42 @@ def open_csv(path: Path, *, mapping: Mapping[str, str] | None, encoding: str | N
     """
     encoding = _encoding_of(path, encoding)
     with path.open(encoding=encoding, newline="") as text:
-        first = text.readline()
-        skipped = 0
-        delimiter = None
-        if first.strip().lower().startswith("sep=") and len(first.strip()) == len("sep=") + 1:
-            delimiter, skipped = first.strip()[-1], 1  # Excel's way to say it
-            first = text.readline()
-        if not first.strip(_AROUND):
-            raise ValidationError(f"{path.name} is empty: there is no header and no row.", "file")
-        delimiter = delimiter or max(_DELIMITERS, key=lambda sign: len(next(csv.reader([first], delimiter=sign))))
+        skipped, delimiter = _before_header(path, text)
         text.seek(0)
         for _ in range(skipped):
             text.readline()
         records = _records(text, delimiter, skipped)
         header = tuple(name.strip(_AROUND) for name in next(records)[1])
         columns, unknown = columns_of(header, mapping)
-        if next(records, None) is None:
+        if not any(cell.strip(_AROUND) for _, cells in records for cell in cells):
             raise ValidationError(f"{path.name} has a header and no rows.", "file")
     return CsvFile(path, encoding, delimiter, skipped, header, columns, tuple(name for name in unknown if name))
+
+
+def _before_header(path: Path, text: TextIO) -> tuple[int, str]:
+    """How many lines stand before the header, and what separates its cells."""
+    skipped, said = 0, None
+    while line := text.readline():
+        plain = line.strip("\ufeff\r\n").strip('"')
+        if said is None and plain.lower().startswith("sep=") and len(plain) == len("sep=") + 1:
+            said = plain[-1]  # Excel's way to say it
+        elif line.strip(_AROUND):
+            return skipped, said or max(_DELIMITERS, key=lambda sign: _fields(line, sign, skipped + 1))
+        skipped += 1
+    raise ValidationError(f"{path.name} is empty: there is no header and no row.", "file")
+
+
+def _fields(header: str, delimiter: str, number: int) -> int:
+    try:
+        return len(next(csv.reader([header], delimiter=delimiter)))
+    except csv.Error as error:
+        raise _no_csv(number, error) from None
+
+
+def _no_csv(line: int, error: csv.Error) -> ValidationError:
+    # The module's limit of 131,072 characters a cell stays as it is: it is global, no spreadsheet's cell comes near it,
+    # and it is what ends the reading when a quote is never closed.
+    return ValidationError(f"Line {line}: cannot be read as CSV ({error}); is a quote there not closed?", "file")
 
 
 def _records(text: TextIO, delimiter: str, skipped: int) -> Iterator[tuple[int, list[str]]]:
@@ -95,7 +114,7 @@ def _records(text: TextIO, delimiter: str, skipped: int) -> Iterator[tuple[int, 
         except StopIteration:
             return
         except csv.Error as error:
-            raise ValidationError(f"Line {line}: cannot be read as CSV ({error}).", "file") from None
+            raise _no_csv(line, error) from None
         yield line, cells
         line = skipped + reader.line_num + 1
 
@@ -106,36 +125,49 @@ def _encoding_of(path: Path, said: str | None) -> str:
             start = file.read(4)
             found = next((name for mark, name in _MARKS if start.startswith(mark)), "utf-8")
             file.seek(0)
-            encoding = said or found
+            encoding = _known(said) if said else found
+            if encoding == "utf-8":
+                encoding = found if found == "utf-8-sig" else encoding  # the mark is not the first column's name
             _check_encoding(path, file, encoding)
     except OSError as error:
         raise ConfigurationError(f"Cannot read {path}: {error.strerror}.") from None
-    except LookupError:
-        raise ConfigurationError(f"There is no encoding {said!r}.") from None
     return encoding
+
+
+def _known(said: str) -> str:
+    """The usual name of an encoding. ConfigurationError if there is none such, or if it is not one of text (`hex`)."""
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding=said)
+        return codecs.lookup(said).name
+    except (LookupError, ValueError):
+        raise ConfigurationError(f"There is no encoding {said!r}.") from None
 
 
 def _check_encoding(path: Path, file: io.BufferedReader, encoding: str) -> None:
     """Decode it all once: half a list must not be in the journal when the first bad byte comes."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
-    while piece := file.readline():
+    while piece := file.readline(_MOST_BYTES):
         try:
-            decoder.decode(piece)
-        except UnicodeDecodeError:
-            raise _bad_encoding(path, line, piece, encoding) from None
-        line += 1
+            text = decoder.decode(piece)
+        except UnicodeError as error:
+            raise _bad_encoding(path, line, piece, encoding, error) from None
+        if "\0" in text:
+            reason = "is it no text, or UTF-16 (encoding='utf-16-le')?"
+            raise ValidationError(f"{path.name}: line {line} holds a NUL character; {reason}", "encoding")
+        line += piece.endswith(b"\n")
     try:
         decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        raise _bad_encoding(path, line, b"", encoding) from None
+    except UnicodeError as error:
+        raise _bad_encoding(path, line, b"", encoding, error) from None
 
 
-def _bad_encoding(path: Path, line: int, piece: bytes, encoding: str) -> ValidationError:
+def _bad_encoding(path: Path, line: int, piece: bytes, encoding: str, error: UnicodeError) -> ValidationError:
     shown = tuple(f"{name}: {piece.decode(name, 'replace').strip()}" for name in _LIKELY) if piece else ()
+    at = f" (byte {error.start + 1} of it)" if isinstance(error, UnicodeDecodeError) and piece else ""
     message = (
-        f"{path.name} is not {encoding}: line {line} cannot be read. Say how it was written with encoding=..., or"
-        " save it as UTF-8. Line by encoding:"
+        f"{path.name} is not {encoding}: line {line} cannot be read{at}. Say how it was written with encoding=..., or"
+        f" save it as UTF-8.{' Line by encoding:' if shown else ''}"
     )
     return ValidationError(message, "encoding", shown)
 

@@ -301,6 +301,46 @@ async def test_stopping_lets_those_under_way_finish(tmp_path: Path, service: Ser
     assert sorted(service.emails) == emails
 
 
+async def test_stopping_calls_back_who_waits_for_the_budget(tmp_path: Path, service: Service) -> None:
+    """A row whose request has not left is not under way: stop() does not wait for its slot, and it stays planned."""
+    never = asyncio.Event()
+    add = service.add
+
+    async def waiting(new: NewClient, before_send: Any) -> Any:
+        if not new.email.startswith("p0"):
+            await never.wait()  # no slot
+        return await add(new, before_send)
+
+    service.add = waiting  # type: ignore[method-assign]  # as above
+    async with job_of(people(tmp_path, *(f"p{number}@x.de" for number in range(8))), service) as job:
+        await job.load()
+        async for _ in job.run():
+            job.stop()
+        assert (job.summary.created, job.summary.planned, job.summary.unresolved) == (1, 7, 0)
+
+
+async def test_a_client_is_credited_to_one_row_only(tmp_path: Path, service: Service) -> None:
+    """A server that gives somebody back whom another row has: that is not a second creation."""
+    add = service.add
+
+    async def same(new: NewClient, before_send: Any) -> Any:
+        if service.created:
+            before_send()
+            return service.created[0]
+        return await add(new, before_send)
+
+    service.add = same  # type: ignore[method-assign]  # as above
+    _, _, summary = await finish(job_of(people(tmp_path, "a@x.de", "b@x.de"), service))
+    assert (summary.created, summary.skipped_existing) == (1, 1)
+
+
+async def test_half_a_character_from_the_server_does_not_lose_a_row(tmp_path: Path, service: Service) -> None:
+    """A message that was cut within a character is kept as far as it can be, with the row's fate."""
+    service.faults["b"] = errors.BadRequestError(400, "cut \ud83d", "\udc00")
+    _, _, summary = await finish(job_of(people(tmp_path, "a@x.de", "b@x.de"), service))
+    assert (summary.created, summary.rejected) == (1, 1)
+
+
 async def test_leaving_the_block_cancels_what_is_under_way(tmp_path: Path, service: Service) -> None:
     """A break out of the loop: no worker is left, what was sent without an answer is in doubt, never sent again."""
     never = asyncio.Event()
