@@ -4,6 +4,7 @@ Onboard360Error
 ├── ConfigurationError          a key, URL or option that cannot work
 ├── ValidationError             a value that was refused before it was sent
 ├── BudgetExhaustedError        no slot within max_wait_s; nothing spent
+├── BudgetStoreError            the budget's file or Redis cannot be used; nothing sent
 ├── DeadlineError               deadline_s passed; no POST is in doubt
 ├── NotSentError                connect, DNS or TLS failed: certainly not sent
 ├── AnswerLostError             a GET whose answer did not arrive whole
@@ -37,6 +38,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BudgetExhaustedError",
+    "BudgetStoreError",
     "ConfigurationError",
     "DeadlineError",
     "DecodeError",
@@ -114,6 +116,16 @@ class BudgetExhaustedError(Onboard360Error):
             f"No request may be sent for {self.retry_after_s:.1f} s more (100 requests a minute are the API's limit)."
             " Try again then, or allow a longer max_wait_s."
         )
+
+
+@define(slots=False)
+class BudgetStoreError(Onboard360Error):
+    """The store that keeps the budget (a file, Redis) cannot be used, so nobody knows whether a request may be sent.
+
+    Nothing was sent. `Budget(on_store_error="local")` goes on with `share` of the limit instead.
+    """
+
+    message: str
 
 
 @define(slots=False)

@@ -4,6 +4,7 @@ Knows no key and no HTTP; the rule is `window`'s, the waiting is `gate`'s.
 """
 
 import asyncio
+import hashlib
 import time
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
@@ -12,10 +13,17 @@ from typing import Final
 from attrs import frozen
 
 from onboard360_async import settings
+from onboard360_async.budget.books import Terms
 from onboard360_async.budget.estimate import eta_ns
-from onboard360_async.budget.gate import Gate, Priority, Slot, burst_of
-from onboard360_async.budget.ledger import SECOND
-from onboard360_async.budget.shared import check_store, ledger_of
+from onboard360_async.budget.gate import Gate, Priority, burst_of
+from onboard360_async.budget.ledger import SECOND, Ledger
+from onboard360_async.budget.memory_gate import MemoryGate
+from onboard360_async.budget.memory_ledger import MemoryLedger
+from onboard360_async.budget.shared import keep_whole_at_forks, memory_ledger
+from onboard360_async.budget.slot import Slot
+from onboard360_async.budget.stored_gate import StoredGate
+from onboard360_async.budget.stored_ledger import StoredLedger
+from onboard360_async.budget.stores import Store, check_store, open_store
 from onboard360_async.budget.window import Window
 from onboard360_async.errors import ConfigurationError
 
@@ -29,7 +37,9 @@ class BudgetState:
     """A budget at one moment. Times are seconds from then, 0.0 where there is nothing to wait for.
 
     `used` is what counts against the limit (in flight, or answered within the last window), `available` how many more
-    the rule would grant at once, `waiting` how many wait in this process.
+    the rule would grant at once, `waiting` how many wait in this process. `effective_limit` is what 429s, and headers
+    that name a limit, have left of `limit`. With a store it is how the budget was when the store was last asked, with
+    what this process did since; `held_by` says which processes (`host:pid`) have requests in flight, and how many.
     """
 
     limit: int
@@ -40,6 +50,7 @@ class BudgetState:
     next_free_s: float
     waiting: int
     paused_s: float
+    held_by: Mapping[str, int] = MappingProxyType({})
 
 
 class Budget:
@@ -47,15 +58,19 @@ class Budget:
 
     `burst` requests may go at once, the others at the pace that spends the limit evenly. `keep_for_interactive` of
     them are left to INTERACTIVE requests. `margin_s` is added to the window (a sixtieth of it, if left out) for clocks
-    that drift and servers that count in whole seconds. `share` takes a part of the limit, for processes that have no
-    store in common. Budgets of one `scope` share one window in this process, whatever their keys. `clock` gives
-    nanoseconds that never go back. One budget serves any number of handles, threads and event loops.
+    that drift and servers that count in whole seconds. `clock` gives nanoseconds that never go back. One budget serves
+    any number of handles, threads and event loops.
+    `store` says who shares it: "memory" this process, "file" the processes of one user on this machine, "redis://..."
+    all that reach that Redis. The books are named after the first key and base URL that use them, or by `scope`;
+    in memory, budgets of one `scope` share one window, whatever their keys. Where a store fails, requests raise
+    BudgetStoreError, or with `on_store_error="local"` go on within `share` of the limit. In memory `share` is the part
+    of the limit that this process takes.
     Raises ConfigurationError for what cannot work.
     Source: API page, "Error Handling" (429, 100 requests/minute); how the server cuts its minute is UNDOCUMENTED, and
     this is the strictest reading (tests/budget).
     """
 
-    __slots__ = ("__weakref__", "_burst", "_effective_limit", "_gates", "_keep", "_ledger", "_limit")
+    __slots__ = ("__weakref__", "_burst", "_gates", "_keep", "_ledger", "_limit")
 
     def __init__(
         self,
@@ -86,15 +101,24 @@ class Budget:
             raise ConfigurationError('on_store_error must be "raise" or "local".')
         if not (scope is None or (isinstance(scope, str) and scope)):
             raise ConfigurationError("scope must be None or a name.")
+        if store != "memory" and share != 1.0 and on_store_error == "raise":
+            raise ConfigurationError('share goes with the store "memory" or with on_store_error="local".')
         if not (clock is None or callable(clock)):
             raise ConfigurationError("clock must be None or a callable that gives nanoseconds.")
         self._limit = limit
-        self._effective_limit = max(1, int(limit * share))
         self._burst = burst
-        self._keep = min(keep_for_interactive, self._effective_limit - 1)
         self._gates: Mapping[asyncio.AbstractEventLoop, Gate] = _NO_GATES
         span_ns = max(1, round((window_s + margin_s) * SECOND))
-        self._ledger = ledger_of(scope, self._effective_limit, span_ns, clock or time.monotonic_ns)
+        clock = clock or time.monotonic_ns
+        part = max(1, int(limit * share))
+        self._ledger: Ledger
+        if store == "memory":
+            self._ledger = memory_ledger(scope, part, span_ns, clock)
+        else:
+            terms = Terms(limit, span_ns, burst_of(burst, limit))
+            local_limit = part if on_store_error == "local" else None
+            self._ledger = _stored_ledger(store, scope, terms, clock, local_limit)
+        self._keep = min(keep_for_interactive, self._ledger.limit - 1)
 
     def __repr__(self) -> str:
         return f"Budget(limit={self._limit}, window_s={self._ledger.span_ns / SECOND:g} with its margin)"
@@ -105,14 +129,35 @@ class Budget:
         available = window.available(now)
         return BudgetState(
             limit=self._limit,
-            effective_limit=self._effective_limit,
+            effective_limit=window.limit,
             in_flight=window.held,
             used=window.used(now),
             available=available,
             next_free_s=0.0 if available else self._eta_ns(window, now, 1, keep=0) / SECOND,
             waiting=self._ledger.waiting,
             paused_s=window.paused_ns(now) / SECOND,
+            held_by=self._ledger.holders() if isinstance(self._ledger, StoredLedger) else MappingProxyType({}),
         )
+
+    async def refresh(self) -> BudgetState:
+        """The same, after asking the store how the budget stands now; for one in memory there is nobody to ask.
+
+        BudgetStoreError if the store cannot be used.
+        """
+        gate = self._gate()
+        if isinstance(gate, StoredGate):
+            await gate.look()
+        return self.snapshot()
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the books are to be kept in a store that does not know yet what to call them."""
+        return isinstance(self._ledger, StoredLedger) and not self._ledger.name
+
+    def name(self, name: str) -> None:
+        """Call the books in the store so, unless they have a name; for the transport, which knows the key."""
+        if isinstance(self._ledger, StoredLedger) and not self._ledger.name:
+            self._ledger.name = name
 
     def eta_s(self, n: int) -> float:
         """Seconds until `n` BULK requests more, after all that wait in this process, could have been sent; 0 or more.
@@ -129,8 +174,8 @@ class Budget:
         return self._eta_ns(window, now, n + self._ledger.waiting, keep=self._keep) / SECOND
 
     def _eta_ns(self, window: Window, now: int, requests: int, *, keep: int) -> int:
-        burst = burst_of(self._burst, self._effective_limit)
-        every_ns = self._ledger.span_ns / self._effective_limit
+        burst = burst_of(self._burst, self._ledger.limit)
+        every_ns = self._ledger.span_ns / self._ledger.limit
         return eta_ns(window, now, [(requests, keep)], burst=burst, tokens=burst, every_ns=every_ns)
 
     def pause(self, seconds: float) -> None:
@@ -156,14 +201,34 @@ class Budget:
         loop = asyncio.get_running_loop()
         gate = self._gates.get(loop)
         if gate is None or gate.forks != self._ledger.forks:
-            gate = Gate(self._ledger, burst=self._burst, keep=self._keep, limit=self._effective_limit)
+            gate = self._new_gate()
             with self._ledger.lock:  # a new dictionary, so that other threads never see one change under their hands
                 alive = {other: kept for other, kept in self._gates.items() if self._is_alive(other, kept)}
                 self._gates = {**alive, loop: gate}
         return gate
 
+    def _new_gate(self) -> Gate:
+        if isinstance(self._ledger, StoredLedger):
+            if not self._ledger.name:
+                raise ConfigurationError("A budget with a store needs a scope, or a handle that uses it first.")
+            return StoredGate(self._ledger, burst=self._burst, keep=self._keep)
+        assert isinstance(self._ledger, MemoryLedger)  # noqa: S101 - there are two kinds
+        return MemoryGate(self._ledger, burst=self._burst, keep=self._keep)
+
     def _is_alive(self, loop: asyncio.AbstractEventLoop, gate: Gate) -> bool:
         return not loop.is_closed() and gate.forks == self._ledger.forks
+
+
+def _stored_ledger(
+    store: str, scope: str | None, terms: Terms, clock: Callable[[], int], local_limit: int | None
+) -> StoredLedger:
+    def make(name: str) -> Store:
+        return open_store(store, name, clock, most_ns=3 * terms.span_ns)
+
+    ledger = StoredLedger(terms, clock, make, local_limit=local_limit)
+    if scope is not None:
+        ledger.name = hashlib.sha256(scope.encode()).hexdigest()
+    return keep_whole_at_forks(ledger)
 
 
 # --- checks ---

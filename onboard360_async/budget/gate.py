@@ -1,26 +1,29 @@
 """The gate of one event loop: who goes next, as fast as the token bucket spends, when the books allow it.
 
 Knows lanes, deadlines and cancellation; whether a request may be sent is the window's to say. Keeps no task and no
-timer while nobody waits.
+timer while nobody waits. How grants are had is the trade of its two kinds, `memory_gate` and `stored_gate`.
 """
 
 import asyncio
 import math
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable
 from enum import IntEnum
-from types import TracebackType
-from typing import Final, Self
+from typing import Final, TypeAlias
 
 from aiolimiter import AsyncLimiter
 
 from onboard360_async.budget.estimate import eta_ns
-from onboard360_async.budget.ledger import SECOND, Ledger
+from onboard360_async.budget.ledger import SECOND, Held, Ledger
 from onboard360_async.errors import BudgetExhaustedError, DeadlineError
 
-__all__ = ["Gate", "Priority", "Slot", "burst_of"]
+__all__ = ["Gate", "Lane", "Limits", "Priority", "burst_of", "late"]
 
 _HALVINGS: Final = 12  # how closely the bucket's level is found out; our choice
+Lane: TypeAlias = "OrderedDict[asyncio.Future[Held], float]"  # who waits, and for how long a grant must hold
+
+Limits: TypeAlias = tuple[float | None, float | None]  # max_wait_s and deadline_s
 
 
 class Priority(IntEnum):
@@ -35,26 +38,25 @@ def burst_of(burst: int, limit: int) -> int:
     return max(2, min(burst, limit))
 
 
-class Gate:
+class Gate(ABC):
     """The waiters of one loop: INTERACTIVE before BULK, first come first served within a lane."""
 
     __slots__ = (
         "__weakref__", "_alarm", "_burst", "_every_ns", "_keep", "_lanes", "_ledger", "_loop", "_pump", "_shaper",
-        "_token", "forks",
+        "forks",
     )  # fmt: skip
 
-    def __init__(self, ledger: Ledger, *, burst: int, keep: int, limit: int) -> None:
+    def __init__(self, ledger: Ledger, *, burst: int, keep: int) -> None:
         self.forks = ledger.forks
         self._ledger = ledger
         self._loop = asyncio.get_running_loop()
         self._keep = keep
-        self._burst = burst_of(burst, limit)
-        self._every_ns = ledger.span_ns / limit
+        self._burst = burst_of(burst, ledger.limit)
+        self._every_ns = ledger.span_ns / ledger.limit
         self._shaper = AsyncLimiter(self._burst, self._burst * self._every_ns / SECOND)
-        self._token = False  # taken from the shaper for somebody who has gone since
-        self._lanes: tuple[OrderedDict[asyncio.Future[None], None], ...] = (OrderedDict(), OrderedDict())
+        self._lanes: tuple[Lane, ...] = (OrderedDict(), OrderedDict())
         self._pump: asyncio.Task[None] | None = None
-        self._alarm: asyncio.Future[None] | None = None  # what the pump waits for when the books say wait
+        self._alarm: asyncio.Future[None] | None = None  # what the pump waits for when it must wait
         ledger.watch(self)
 
     @property
@@ -71,40 +73,43 @@ class Gate:
         except RuntimeError:  # the loop was closed on its waiters: nobody is left to be woken
             return
 
-    async def acquire(self, priority: Priority, *, deadline_s: float | None, max_wait_s: float | None) -> None:
-        """Return when one request may be sent; if not in time, BudgetExhaustedError or DeadlineError, nothing spent."""
-        if not any(self._lanes[: priority + 1]) and await self._granted_at_once(priority):
-            return  # nobody is ahead: who waits in the lane behind may be waiting for what is kept from it
+    async def acquire(
+        self, priority: Priority, *, deadline_s: float | None, max_wait_s: float | None, grace_s: float
+    ) -> Held:
+        """What is held when one request may be sent, for an attempt of at most `grace_s`.
+
+        If that cannot be in time, BudgetExhaustedError or DeadlineError, with nothing spent.
+        """
+        if not any(self._lanes[: priority + 1]):
+            # Nobody is ahead: who waits in the lane behind may be waiting for what is kept from it.
+            held = await self._granted_at_once(priority, (max_wait_s, deadline_s), grace_s)
+            if held is not None:
+                return held
         self._refuse_early(priority, deadline_s, max_wait_s)
-        waiter = self._loop.create_future()
-        self._lanes[priority][waiter] = None
-        self._wake_pump()
-        limits = ((max_wait_s, BudgetExhaustedError), (deadline_s, _late))
+        waiter: asyncio.Future[Held] = self._loop.create_future()
+        self._lanes[priority][waiter] = grace_s
+        self._queued(priority)
+        limits = ((max_wait_s, BudgetExhaustedError), (deadline_s, late))
         timers = [
             self._loop.call_later(limit_s, self._expire, priority, waiter, error)
             for limit_s, error in limits
             if limit_s is not None and limit_s < math.inf
         ]
         try:
-            await waiter
+            return await waiter
         except BaseException:
             # Cancelled, or the loop went away. A grant that came in the same breath goes back.
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                self._ledger.release()
+                waiter.result().release()
             self._drop(priority, waiter)
             raise
         finally:
             for timer in timers:
                 timer.cancel()
 
-    async def _granted_at_once(self, priority: Priority) -> bool:
-        if not (self._token or self._shaper.has_capacity()) or self._ledger.reserve(self._keep_from(priority)) != 0:
-            return False
-        if self._token:
-            self._token = False
-        else:
-            await self._shaper.acquire()  # has capacity, so it does not wait
-        return True
+    @abstractmethod
+    async def _granted_at_once(self, priority: Priority, limits_s: Limits, grace_s: float) -> Held | None:
+        """A grant that can be had without queueing, by one who waits for so long at most."""
 
     def _keep_from(self, priority: int) -> int:
         return self._keep if priority == Priority.BULK else 0
@@ -118,7 +123,7 @@ class Gate:
         if max_wait_s is not None and wait_s > max_wait_s:
             raise BudgetExhaustedError(wait_s)
         if deadline_s is not None and wait_s > deadline_s:
-            raise _late(wait_s)
+            raise late(wait_s)
 
     def _estimate_s(self, priority: Priority) -> float:
         """Seconds until a newcomer would be granted, after those ahead of it here; see `eta_ns` for what it takes."""
@@ -136,21 +141,26 @@ class Gate:
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             low, high = (middle, high) if self._shaper.has_capacity(middle) else (low, middle)
-        return high + self._token  # rather too early than too late: an estimate must refuse nobody in time
+        return high  # rather too early than too late: an estimate must refuse nobody in time
 
-    def _expire(self, priority: Priority, waiter: "asyncio.Future[None]", error: Callable[[float], Exception]) -> None:
+    def _expire(self, priority: Priority, waiter: "asyncio.Future[Held]", error: Callable[[float], Exception]) -> None:
         if not waiter.done():
             self._drop(priority, waiter)
             waiter.set_exception(error(self._estimate_s(priority)))
 
-    def _drop(self, priority: Priority, waiter: "asyncio.Future[None]") -> None:
-        """Take a waiter out of its lane; without waiters there is no pump either."""
+    def _drop(self, priority: Priority, waiter: "asyncio.Future[Held]") -> None:
+        """Take a waiter out of its lane."""
         self._lanes[priority].pop(waiter, None)
-        if self._pump is not None and not self.waiting and not self._loop.is_closed():
-            self._pump.cancel()
-            self._pump = None
 
     # --- the pump ---
+
+    @abstractmethod
+    async def _serve(self) -> None:
+        """Grant to one waiter after the other; end when there is nothing to do."""
+
+    def _queued(self, priority: Priority) -> None:  # noqa: ARG002 - for the other kind of gate
+        """Somebody waits in this lane from now on."""
+        self._wake_pump()
 
     def _wake_pump(self) -> None:
         if self._pump is None:
@@ -163,34 +173,8 @@ class Gate:
         if self._alarm is not None and not self._alarm.done():
             self._alarm.set_result(None)
 
-    async def _serve(self) -> None:
-        """Grant to one waiter after the other; end when nobody waits."""
-        while self.waiting:
-            if not self._token:
-                await self._shaper.acquire()
-                self._token = True
-            wait_ns = self._grant_next()
-            if wait_ns != 0:
-                await self._sleep(wait_ns)
-
-    def _grant_next(self) -> int | None:
-        """Grant to the one whose turn it is, who is known only now; else how long to wait."""
-        for priority, lane in enumerate(self._lanes):
-            while lane:
-                waiter = next(iter(lane))
-                if waiter.done():  # cancelled a moment ago
-                    del lane[waiter]
-                    continue
-                wait_ns = self._ledger.reserve(self._keep_from(priority))
-                if wait_ns == 0:
-                    self._token = False
-                    del lane[waiter]
-                    waiter.set_result(None)
-                return wait_ns
-        return 0
-
     async def _sleep(self, wait_ns: int | None) -> None:
-        """Until the books have changed, somebody came, or the time has passed; whoever wakes asks again."""
+        """Until somebody rings, or the time has passed; whoever wakes asks again."""
         self._alarm = self._loop.create_future()
         timer = None if wait_ns is None else self._loop.call_later(wait_ns / SECOND, self._ring)
         try:
@@ -221,69 +205,6 @@ class Gate:
                     waiter.set_exception(error)
 
 
-def _late(wait_s: float) -> DeadlineError:
+def late(wait_s: float | None = None) -> DeadlineError:
+    """The error for a deadline that would pass first."""
     return DeadlineError("deadline_s would pass before a request may be sent.", wait_s)
-
-
-class Slot:
-    """The right to send one request: `sent` before its first byte, `answered` or `refused` when the headers are in.
-
-    Leaving the block without an answer gives it back if nothing was sent; else it stays held until `grace_s` from
-    then, since the server may count it at any moment until the attempt's time-out.
-    """
-
-    __slots__ = ("_forks", "_gate", "_grace_s", "_ledger", "_over", "_sent", "_terms", "waited_s")
-
-    def __init__(
-        self,
-        gate: Gate,
-        ledger: Ledger,
-        priority: Priority,
-        *,
-        deadline_s: float | None,
-        max_wait_s: float | None,
-        grace_s: float,
-    ) -> None:
-        self._gate, self._ledger, self._grace_s = gate, ledger, grace_s
-        self._terms = (priority, deadline_s, max_wait_s)
-        self._forks = ledger.forks
-        self._sent = self._over = False
-        self.waited_s = 0.0
-
-    async def __aenter__(self) -> Self:
-        asked_at = self._ledger.clock()
-        priority, deadline_s, max_wait_s = self._terms
-        await self._gate.acquire(priority, deadline_s=deadline_s, max_wait_s=max_wait_s)
-        self.waited_s = (self._ledger.clock() - asked_at) / SECOND
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._ends():
-            if self._sent:
-                self._ledger.lease(self._grace_s)
-            else:
-                self._ledger.release()
-
-    def sent(self) -> None:
-        """The first byte leaves now."""
-        self._sent = True
-
-    def answered(self) -> None:
-        """An answer's headers are in: the request counts as of now."""
-        if self._ends():
-            self._ledger.accepted()
-            self._ledger.settle()
-
-    def refused(self, retry_after_s: float | None) -> None:
-        """The answer was a 429: the request counts, and everybody pauses."""
-        if self._ends():
-            self._ledger.refused(retry_after_s)
-            self._ledger.settle()
-
-    def _ends(self) -> bool:
-        """True once. After a fork the slot is the parent's to end, and here a lease already."""
-        ends = not self._over and self._forks == self._ledger.forks
-        self._over = True
-        return ends

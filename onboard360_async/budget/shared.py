@@ -6,32 +6,33 @@ Knows no waiting. Scopes and books are kept for as long as the process lives: a 
 import os
 import threading
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 from weakref import WeakSet
 
 from onboard360_async.budget.ledger import Ledger
+from onboard360_async.budget.memory_ledger import MemoryLedger
 from onboard360_async.budget.window import Window
 from onboard360_async.errors import ConfigurationError
 
-__all__ = ["check_store", "ledger_of"]
+__all__ = ["HELD_AT_FORKS", "keep_whole_at_forks", "memory_ledger"]
 
-_SCOPES: Final[dict[str, Ledger]] = {}
+L = TypeVar("L", bound=Ledger)
+_SCOPES: Final[dict[str, MemoryLedger]] = {}
 _ALL: Final[WeakSet[Ledger]] = WeakSet()
 
 
-def check_store(store: object) -> None:
-    """ConfigurationError for a store that this version does not have."""
-    if store != "memory":
-        raise ConfigurationError('store must be "memory": the budget is shared by all threads and loops of a process.')
-
-
-def ledger_of(scope: str | None, limit: int, span_ns: int, clock: Callable[[], int]) -> Ledger:
+def memory_ledger(scope: str | None, limit: int, span_ns: int, clock: Callable[[], int]) -> MemoryLedger:
     """The books of a scope, or new ones. ConfigurationError if the scope has other settings already."""
-    ledger = Ledger(Window(limit, span_ns), span_ns, clock)
+    ledger = MemoryLedger(Window(limit, span_ns), clock)
     if scope is not None:
         ledger = _SCOPES.setdefault(scope, ledger)
-        if (ledger.window.limit, ledger.span_ns, ledger.clock) != (limit, span_ns, clock):
+        if (ledger.limit, ledger.span_ns, ledger.clock) != (limit, span_ns, clock):
             raise ConfigurationError(f"scope {scope!r} is in use with another limit, share, window, margin or clock.")
+    return keep_whole_at_forks(ledger)
+
+
+def keep_whole_at_forks(ledger: L) -> L:
+    """Count this ledger among those that no fork may tear."""
     with _FORK_LOCK:  # a fork walks through them
         _ALL.add(ledger)
     return ledger
@@ -39,12 +40,14 @@ def ledger_of(scope: str | None, limit: int, span_ns: int, clock: Callable[[], i
 
 # --- forks: no books may be torn in the child, so all locks are held while a fork is made ---
 
-_FORK_LOCK: Final = threading.Lock()  # taken before any ledger's: two threads may fork at once
+_FORK_LOCK: Final = threading.Lock()  # taken before any other: two threads may fork at once
+HELD_AT_FORKS: Final = threading.Lock()  # for what must be nobody's while a fork is made: a lock on a file
 _FORKING: Final[list[Ledger]] = []
 
 
 def _before_fork() -> None:
     _FORK_LOCK.acquire()
+    HELD_AT_FORKS.acquire()
     _FORKING.extend(_ALL)
     for ledger in _FORKING:
         ledger.lock.acquire()
@@ -53,6 +56,7 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     while _FORKING:
         _FORKING.pop().lock.release()
+    HELD_AT_FORKS.release()
     _FORK_LOCK.release()
 
 

@@ -13,8 +13,9 @@ c = p * (a + W) - n * W, and holds while c <= (L - 1 - out) * W + p * s. The lef
 time, one W after a settle time, and now; of all phases with one p only the largest c can bind.
 """
 
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import deque
+from collections.abc import Sequence
 from typing import Self
 
 __all__ = ["Window"]
@@ -116,6 +117,20 @@ class Window:
     def paused_ns(self, now: int) -> int:
         """Nanoseconds until the pause is over, 0 if there is none."""
         return max(0, self._paused_until - now)
+
+    # --- keeping ---
+
+    def settle_times(self, now: int) -> list[int]:
+        """The settle times that may still matter, sorted: those of the last two windows."""
+        self._advance(now)
+        return self._times[bisect_left(self._times, now - 2 * self.span_ns) :]
+
+    def recall(self, settled: Sequence[int], held: int, now: int) -> None:
+        """Take over what another window kept: its settle times, sorted, and how many it held. For a new window only."""
+        for at in settled:
+            self._append(at)
+        self._held = held
+        self._advance(now)
 
     def copy(self) -> Self:
         """A window of its own with the same past, to try out a future."""

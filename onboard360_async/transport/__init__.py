@@ -1,7 +1,8 @@
 """One request: budgeted, sent, judged, and sent again where that is safe.
 
 `call` drives; `verdict` says what an attempt proves, `pool` keeps the connections, `access` the key and the address,
-`wire` puts what was seen into words, `retry_after` reads what the server asks for, `options` are the plain values.
+`wire` puts what was seen into words, `rate_headers` reads what the server says of its limit, `options` are the plain
+values.
 Knows no client and no listing.
 """
 

@@ -16,13 +16,14 @@ from yarl import URL
 
 from onboard360_async import settings
 from onboard360_async.budget import Budget
-from onboard360_async.budget.gate import Slot
-from onboard360_async.budget.registry import budget_for
-from onboard360_async.budget.shared import check_store
+from onboard360_async.budget.registry import budget_for, name_for
+from onboard360_async.budget.slot import Slot
+from onboard360_async.budget.stores import check_store
 from onboard360_async.codec.answers import decode_error
 from onboard360_async.errors import (
     AnswerLostError,
     BudgetExhaustedError,
+    BudgetStoreError,
     ConfigurationError,
     DeadlineError,
     DecodeError,
@@ -34,7 +35,7 @@ from onboard360_async.errors import (
 from onboard360_async.transport.access import ApiKey
 from onboard360_async.transport.options import Event, Options, Request
 from onboard360_async.transport.pool import Pool, Traced
-from onboard360_async.transport.retry_after import retry_after_s
+from onboard360_async.transport.rate_headers import retry_after_s, told_by
 from onboard360_async.transport.verdict import Body, Verdict, error_class, judge
 from onboard360_async.transport.wire import (
     WIRE_ERRORS,
@@ -73,12 +74,14 @@ class Transport:
     def budget(self, key: str) -> Budget:
         """The budget that was given, else the one that the process keeps for this key and base URL."""
         if isinstance(self._given, Budget):
+            if self._given.is_nameless:
+                self._given.name(name_for(key, str(self.base_url)))
             return self._given
         return budget_for(key, str(self.base_url), store=self._given)
 
     def budget_now(self) -> Budget:
         """The same for the key of the moment. ConfigurationError if that can only be awaited."""
-        if isinstance(self._given, Budget):
+        if isinstance(self._given, Budget) and not self._given.is_nameless:
             return self._given
         key = self.key.now()
         if key is None:
@@ -171,8 +174,8 @@ class Call(Traced):
         """Called by the trace hook just before the first byte leaves."""
         if self._sent:
             raise SentTwiceError
-        self._sent = True
         self._mark_sent()
+        self._sent = True
         self.tell("sent")
 
     # --- one attempt ---
@@ -192,7 +195,7 @@ class Call(Traced):
                 self.attempts += 1
                 self.tell("granted", seconds=slot.waited_s)
                 found = await self._exchange(slot, key, streamed=streamed)
-        except (BudgetExhaustedError, DeadlineError) as error:
+        except (BudgetExhaustedError, BudgetStoreError, DeadlineError) as error:
             self._sign(error)
             raise
         self.tell("settled" if self._sent else "released")
@@ -228,7 +231,7 @@ class Call(Traced):
         if response.status == 429:
             slot.refused(retry_after_s(response.headers))
         else:
-            slot.answered()
+            slot.answered(told_by(response.headers))
         self.tell("answered", status=response.status, seconds=asyncio.get_running_loop().time() - started)
         return response
 
@@ -320,7 +323,8 @@ class Call(Traced):
 
     def _sign(self, error: Onboard360Error) -> None:
         error.attempts = self.attempts
-        if self.attempts and not error.done and error.__class__ in (BudgetExhaustedError, DeadlineError):
+        nothing_spent = (BudgetExhaustedError, BudgetStoreError, DeadlineError)
+        if self.attempts and not error.done and error.__class__ in nothing_spent:
             error.done = "The attempts made before created nothing."
 
     def _broken_off(self, reason: str) -> str:

@@ -11,6 +11,7 @@ import aiohttp
 from yarl import URL
 
 from onboard360_async import settings
+from onboard360_async.budget.ledger import SlotOverError
 from onboard360_async.errors import DecodeError
 
 __all__ = ["WIRE_ERRORS", "SentTwiceError", "likely_base", "no_people", "read_error", "read_whole", "reason_of"]
@@ -20,7 +21,7 @@ class SentTwiceError(Exception):
     """aiohttp was about to send a request a second time by itself, past the budget."""
 
 
-WIRE_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError, SentTwiceError)
+WIRE_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError, SentTwiceError, SlotOverError)
 _EMAIL: Final = re.compile(r"[^\s@<>\"'(),:;]+@[^\s@<>\"'(),:;]+")
 
 
@@ -61,6 +62,8 @@ def reason_of(error: BaseException) -> str:
     """Why there is no answer, in words that hold no address, header or body."""
     if isinstance(error, SentTwiceError):
         return "the connection was closed before an answer came"
+    if isinstance(error, SlotOverError):
+        return "held up until its slot of the budget was over"
     if isinstance(error, TimeoutError):
         return "timed out"
     cause = getattr(error, "os_error", error)

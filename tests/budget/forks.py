@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from onboard360_async import Budget
+from tests.budget.traffic import ledger_of
 from tests.budget.virtual import VirtualLoop, run
 
 
@@ -71,8 +72,8 @@ def busy() -> str:
     def work() -> None:
         while not stop.is_set():
             for budget in budgets:
-                if budget._ledger.reserve() == 0:
-                    budget._ledger.settle()
+                if ledger_of(budget).reserve() == 0:
+                    ledger_of(budget).settle()
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:

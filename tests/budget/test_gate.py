@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from onboard360_async.budget import Budget, Priority
-from onboard360_async.budget.gate import Slot
+from onboard360_async.budget.slot import Slot
 from onboard360_async.errors import BudgetExhaustedError, DeadlineError
-from tests.budget.traffic import counted
+from tests.budget.traffic import counted, gate_of
 from tests.budget.virtual import StalledError, VirtualLoop, run
 
 WINDOW_S = 60.0
@@ -207,7 +207,7 @@ async def test_a_waiter_that_expires_as_it_is_cancelled_is_only_cancelled(loop: 
     loop.call_later(0.1, task.cancel)
     loop.call_later(0.1, task.cancel)
     await asyncio.wait([task])
-    gate = budget._gate()
+    gate = gate_of(budget)
     waiter = loop.create_future()
     waiter.cancel()
     gate._expire(Priority.BULK, waiter, BudgetExhaustedError)
@@ -222,8 +222,8 @@ async def test_an_expired_waiter_that_is_cancelled_before_it_runs(loop: VirtualL
         await budget.slot().__aenter__()
     task = start(send(budget, max_wait_s=100))
     await passes()
-    [waiter] = budget._gate()._lanes[0]
-    budget._gate()._expire(Priority.INTERACTIVE, waiter, BudgetExhaustedError)
+    [waiter] = gate_of(budget)._lanes[0]
+    gate_of(budget)._expire(Priority.INTERACTIVE, waiter, BudgetExhaustedError)
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
@@ -244,7 +244,7 @@ async def test_a_grant_that_meets_a_cancellation_goes_back(loop: VirtualLoop, bu
     first, second = start(send(budget)), start(send(budget))
     await passes()
     loop.skip(FULL_S)
-    assert budget._gate()._grant_next() == 0
+    assert gate_of(budget)._grant_next() == 0
     first.cancel()
     assert (await second).waited_s == pytest.approx(FULL_S, abs=0.001)
     assert first.cancelled()
@@ -261,9 +261,9 @@ async def test_the_pump_passes_over_one_that_was_cancelled_a_moment_ago(budget: 
         await send(budget)
     first, second = start(send(budget)), start(send(budget, priority=Priority.BULK))
     await asyncio.sleep(FULL_S - 0.1)
-    [waiter] = budget._gate()._lanes[0]
+    [waiter] = gate_of(budget)._lanes[0]
     waiter.cancel()
-    assert budget._gate()._grant_next() != 0
+    assert gate_of(budget)._grant_next() != 0
     await second
     await asyncio.wait([first])
     assert first.cancelled()
@@ -273,9 +273,9 @@ async def test_the_pump_passes_over_one_that_was_cancelled_a_moment_ago(budget: 
 
 async def test_only_cancelled_ones_are_nobody(budget: Budget) -> None:
     """With nobody left to grant to, nothing is granted."""
-    gate = budget._gate()
+    gate = gate_of(budget)
     waiter = asyncio.get_running_loop().create_future()
-    gate._lanes[0][waiter] = None
+    gate._lanes[0][waiter] = 30.0
     waiter.cancel()
     assert gate._grant_next() == 0
     assert (gate.waiting, budget.snapshot().used) == (0, 0)
@@ -290,11 +290,11 @@ async def test_a_token_without_a_taker_is_kept(loop: VirtualLoop) -> None:
     gone.cancel()
     await passes()
     assert is_idle(loop)
-    assert budget._gate()._token
+    assert gate_of(budget)._token
     await asyncio.sleep(1.0)
     slot = await send(budget)
     assert slot.waited_s == 0
-    assert not budget._gate()._token
+    assert not gate_of(budget)._token
 
 
 async def test_a_pump_that_waits_for_a_token_ends_with_its_last_waiter(loop: VirtualLoop) -> None:
@@ -335,7 +335,7 @@ async def test_a_pump_cancelled_from_outside_leaves_nobody_behind(loop: VirtualL
         await send(budget)
     waiting = start(send(budget))
     await passes()
-    pump = budget._gate()._pump
+    pump = gate_of(budget)._pump
     assert pump is not None
     pump.cancel()
     await waiting
@@ -360,7 +360,7 @@ async def test_a_pump_that_fails_fails_those_who_wait(loop: VirtualLoop) -> None
     await passes()
     broken = True
     waiting[0].cancel()
-    budget._gate()._ring()
+    gate_of(budget)._ring()
     found = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(error) for error in found] == [asyncio.CancelledError, OSError, OSError]
     broken = False
@@ -371,9 +371,9 @@ async def test_a_pump_that_fails_fails_those_who_wait(loop: VirtualLoop) -> None
 
 async def test_a_pump_that_fails_passes_over_the_cancelled(budget: Budget) -> None:
     """Who was cancelled already gets no error on top."""
-    gate = budget._gate()
+    gate = gate_of(budget)
     waiter = asyncio.get_running_loop().create_future()
-    gate._lanes[1][waiter] = None
+    gate._lanes[1][waiter] = 30.0
     waiter.cancel()
     gate._fail_all(OSError())
     assert gate.waiting == 0

@@ -15,7 +15,7 @@ import pytest
 
 from onboard360_async.budget import Budget, Priority, shared
 from tests.budget.servers import SlidingLog
-from tests.budget.traffic import counted
+from tests.budget.traffic import counted, gate_of, ledger_of
 from tests.budget.virtual import VirtualLoop, run
 
 ROOT = Path(__file__).parents[2]
@@ -73,12 +73,12 @@ def test_a_settle_in_one_thread_wakes_who_waits_in_another() -> None:
         granted.set()
 
     for _ in range(2):
-        assert budget._ledger.reserve() == 0
+        assert ledger_of(budget).reserve() == 0
     thread = threading.Thread(target=in_real_time, args=(one,))
     thread.start()
     assert queued.wait(timeout=10)
     assert not granted.is_set()
-    budget._ledger.release()
+    ledger_of(budget).release()
     thread.join(timeout=10)
     assert granted.is_set()
     assert budget.snapshot().in_flight == 2
@@ -102,8 +102,8 @@ def test_a_loop_that_was_closed_on_its_waiters_troubles_nobody() -> None:
     pump._log_destroy_pending = False  # asyncio's own complaint, and rightly so
     dead.close()
     assert budget.snapshot().waiting == 1
-    budget._ledger.release()
-    budget._ledger.settle()
+    ledger_of(budget).release()
+    ledger_of(budget).settle()
     del waiting  # a coroutine that is collected leaves its lane, closed loop or not
     assert budget.snapshot().waiting == 0
     window.check()
@@ -128,7 +128,7 @@ def test_a_gate_that_is_gone_is_not_told() -> None:
                 slot.answered()
 
     run(main)
-    ledger = Budget(scope="passing", clock=clock)._ledger
+    ledger = ledger_of(Budget(scope="passing", clock=clock))
     gc.collect()
     assert len(ledger._watchers) < 3  # each new one clears away those that are gone
     assert not any(watcher() for watcher in ledger._watchers)
@@ -159,15 +159,15 @@ def test_a_forked_child_starts_afresh() -> None:
     async def main() -> None:
         slot = budget.slot()
         await slot.__aenter__()
-        gate = budget._gate()
+        gate = gate_of(budget)
         shared._before_fork()
-        assert budget._ledger.lock.locked()
+        assert ledger_of(budget).lock.locked()
         shared._after_fork_in_parent()
-        assert budget._gate() is gate
+        assert gate_of(budget) is gate
         shared._before_fork()
         shared._after_fork_in_child()
-        assert not budget._ledger.lock.locked()
-        assert budget._gate() is not gate
+        assert not ledger_of(budget).lock.locked()
+        assert gate_of(budget) is not gate
         assert len(budget._gates) == 1
         slot.sent()
         await slot.__aexit__(None, None, None)

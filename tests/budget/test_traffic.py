@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from onboard360_async.budget import Budget, Priority
 from onboard360_async.errors import BudgetExhaustedError
 from tests.budget.servers import SlidingLog, servers_of
-from tests.budget.traffic import CountingWindow, Load, Workers, counted
+from tests.budget.traffic import CountingWindow, Load, Workers, counted, gate_of, ledger_of
 from tests.budget.virtual import VirtualLoop, run
 
 FEW = settings(deadline=None, derandomize=True, max_examples=60)
@@ -70,7 +70,7 @@ def test_releasing_what_was_sent_but_not_answered_would_be_refused(monkeypatch: 
     async def main(loop: VirtualLoop, *, leased: bool) -> int:
         budget = Budget(clock=loop.clock)
         if not leased:
-            monkeypatch.setattr(type(budget._ledger), "lease", lambda ledger, _grace_s: ledger.release())
+            monkeypatch.setattr(type(ledger_of(budget)), "lease", lambda ledger, _grace_s: ledger.release())
         load = Load(trip_s=20.0, lost=0.3)
         log = await Workers(loop, budget, [SlidingLog(100, 60 * 10**9)], load, 3).run(600, workers=64)
         await asyncio.sleep(60)
@@ -147,7 +147,7 @@ def test_cancelling_anywhere_conserves_slots(limit: int, seed: int) -> None:
 
 def _cancel_many(budget: Budget, tasks: list["asyncio.Task[None]"]) -> None:
     """Wake the pump, so that it looks for the next in the very pass in which many are cancelled."""
-    budget._gate()._ring()
+    gate_of(budget)._ring()
     for task in tasks[::2]:
         task.cancel()
 

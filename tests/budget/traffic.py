@@ -11,6 +11,8 @@ from typing import Any
 from attrs import Factory, define, frozen
 
 from onboard360_async.budget import Budget, Priority
+from onboard360_async.budget.memory_gate import MemoryGate
+from onboard360_async.budget.memory_ledger import MemoryLedger
 from onboard360_async.budget.window import Window
 from onboard360_async.errors import BudgetExhaustedError, DeadlineError
 from tests.budget.servers import Server
@@ -47,11 +49,24 @@ class CountingWindow(Window):
         assert self.held >= 0
 
 
+def ledger_of(budget: Budget) -> MemoryLedger:
+    """The books of a budget in memory."""
+    assert isinstance(budget._ledger, MemoryLedger)
+    return budget._ledger
+
+
+def gate_of(budget: Budget) -> MemoryGate:
+    """The running loop's gate of a budget in memory."""
+    gate = budget._gate()
+    assert isinstance(gate, MemoryGate)
+    return gate
+
+
 def counted(budget: Budget) -> CountingWindow:
     """Put a counting window under a new budget."""
-    ledger = budget._ledger
-    ledger.window = CountingWindow(ledger.window.limit, ledger.window.span_ns)
-    return ledger.window
+    ledger = ledger_of(budget)
+    ledger.window = window = CountingWindow(ledger.window.limit, ledger.window.span_ns)
+    return window
 
 
 @frozen

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from onboard360_async.transport.retry_after import retry_after_s
+from onboard360_async.transport.rate_headers import retry_after_s
 
 NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
 

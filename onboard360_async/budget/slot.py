@@ -1,0 +1,80 @@
+"""One slot of the budget: the right to send one request, and what became of it.
+
+Knows no rule and no lane: the gate grants, and the ledger is told.
+"""
+
+from types import TracebackType
+from typing import Self
+
+from onboard360_async.budget.feedback import Told
+from onboard360_async.budget.gate import Gate, Priority
+from onboard360_async.budget.ledger import SECOND, Held, Ledger
+
+__all__ = ["Slot"]
+
+
+class Slot:
+    """The right to send one request: `sent` before its first byte, `answered` or `refused` when the headers are in.
+
+    Leaving the block without an answer gives it back if nothing was sent; else it stays held until `grace_s` from
+    then, since the server may count it at any moment until the attempt's time-out.
+    """
+
+    __slots__ = ("_forks", "_gate", "_grace_s", "_held", "_ledger", "_sent", "_terms", "waited_s")
+
+    def __init__(
+        self,
+        gate: Gate,
+        ledger: Ledger,
+        priority: Priority,
+        *,
+        deadline_s: float | None,
+        max_wait_s: float | None,
+        grace_s: float,
+    ) -> None:
+        self._gate, self._ledger, self._grace_s = gate, ledger, grace_s
+        self._terms = (priority, deadline_s, max_wait_s)
+        self._forks = ledger.forks
+        self._held: Held | None = None
+        self._sent = False
+        self.waited_s = 0.0
+
+    async def __aenter__(self) -> Self:
+        asked_at = self._ledger.clock()
+        priority, deadline_s, max_wait_s = self._terms
+        self._held = await self._gate.acquire(
+            priority, deadline_s=deadline_s, max_wait_s=max_wait_s, grace_s=self._grace_s
+        )
+        self.waited_s = (self._ledger.clock() - asked_at) / SECOND
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if (held := self._ended()) is None:
+            return
+        if self._sent:
+            held.lease(self._grace_s)
+        else:
+            held.release()
+
+    def sent(self) -> None:
+        """The first byte leaves now. SlotOverError, and it must not, if the slot may be another's by now."""
+        if self._held is not None:
+            self._held.sent()
+        self._sent = True
+
+    def answered(self, told: Told | None = None) -> None:
+        """An answer's headers are in: the request counts as of now. `told` is what they say of the limit."""
+        if (held := self._ended()) is not None:
+            held.answered(told)
+
+    def refused(self, retry_after_s: float | None) -> None:
+        """The answer was a 429: the request counts, and everybody pauses."""
+        if (held := self._ended()) is not None:
+            held.refused(retry_after_s)
+
+    def _ended(self) -> Held | None:
+        """What is held, once. After a fork the slot is the parent's to end, and here a lease already."""
+        held, self._held = self._held, None
+        return held if self._forks == self._ledger.forks else None
