@@ -23,7 +23,7 @@ BURST: Final = 20  # requests at once; our choice
 LONGEST_S: Final = 1e9  # seconds, about 31 years; the longest window or pause that is taken; our choice
 PAUSE_BASE_SHARE: Final = 1 / 60  # of the window: the first pause after a 429 without Retry-After; our choice
 PAUSE_DOUBLINGS: Final = 10  # after as many 429s in a row the pause is a whole window anyway; our choice
-LEVEL_CUT: Final = 0.9  # a 429 leaves so much of the effective limit; our choice
+LEVEL_CUT: Final = 0.97  # a 429 leaves so much of what was used, or of the effective limit; our choice
 LEVEL_CUT_SHARE: Final = 1 / 12  # of the window: at most one cut in it, since 429s come in flocks; our choice
 LEVEL_RAISE: Final = 0.05  # requests that every success gives back to the effective limit; our choice
 

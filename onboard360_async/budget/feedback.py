@@ -1,8 +1,9 @@
 """What the server's answers say of the limit: how much of it is left to us, and how long to pause after a 429.
 
 Pure: no clock, no lock. It may lower the limit, and never raise it above what was configured.
-UNDOCUMENTED: the API page promises a 429 and no header; others may use the key. So each 429 costs a tenth of the
-effective limit, and each success gives a twentieth of a request back (tests/budget/test_feedback.py).
+UNDOCUMENTED: the API page promises a 429 and no header; others may use the key. So a 429 cuts the
+effective limit a little below what was used, and each success gives a twentieth of a request back
+(tests/budget/test_feedback.py).
 """
 
 import math
@@ -58,10 +59,14 @@ class Feedback:
         """A header named a limit; the last one that was named holds."""
         self.told = max(1, min(self.limit, limit))
 
-    def refused(self, now: int, retry_after_s: float | None, *, paused: bool) -> int:
-        """A 429: how long everybody pauses. As the server says, else twice as long as last time; at most one window."""
+    def refused(self, now: int, retry_after_s: float | None, *, used: int, paused: bool) -> int:
+        """A 429: how long everybody pauses. As the server says, else twice as long as last time; at most one window.
+
+        `used` is what we had in the window: what was too much was that, if the limit was not reached; but no 429 costs
+        more than half of the limit, since it may have been the very first request that met it.
+        """
         if now - self.cut_at >= self.span_ns * settings.LEVEL_CUT_SHARE:
-            self.level = max(1.0, self.level * settings.LEVEL_CUT)
+            self.level = max(1.0, min(self.level, max(used, self.level / 2)) * settings.LEVEL_CUT)
             self.cut_at = now
         if not paused:  # what was under way when the pause began does not double it
             self.refusals = min(self.refusals + 1, settings.PAUSE_DOUBLINGS)

@@ -69,7 +69,8 @@ class MemoryLedger(Ledger):
         with self.lock:
             now = self._now()
             feedback = self._remember()
-            pause_ns = feedback.refused(now, retry_after_s, paused=self.window.paused_ns(now) > 0)
+            used, paused = self.window.used(now), self.window.paused_ns(now) > 0
+            pause_ns = feedback.refused(now, retry_after_s, used=used, paused=paused)
             self.window.pause_until(now + pause_ns)
             self.window.limit = feedback.effective
         self.settle()

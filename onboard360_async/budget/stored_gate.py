@@ -141,7 +141,9 @@ class StoredGate(Gate):
         else:
             span_s = self._ledger.span_ns / SECOND
             until_asked_s = self._ask_at - self._loop.time() if self.waiting else 0.0
-            after_s = min(max(until_asked_s, span_s * settings.STORE_POST_SHARE), span_s * settings.STORE_KEEP_NEWS_SHARE)
+            after_s = min(
+                max(until_asked_s, span_s * settings.STORE_POST_SHARE), span_s * settings.STORE_KEEP_NEWS_SHARE
+            )
         self._post_in(after_s)
 
     def _post_in(self, after_s: float) -> None:

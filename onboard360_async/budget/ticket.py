@@ -71,9 +71,9 @@ class Ticket:
         """A 429: the request counts as of now, and everybody pauses."""
 
         def change(books: Books, at: int) -> None:
-            paused = books.window.paused_ns(at) > 0
+            used, paused = books.window.used(at), books.window.paused_ns(at) > 0
             books.settle(self.id, at)
-            books.window.pause_until(at + books.feedback.refused(at, retry_after_s, paused=paused))
+            books.window.pause_until(at + books.feedback.refused(at, retry_after_s, used=used, paused=paused))
 
         self._tell(change, is_urgent=True)
 
