@@ -1,5 +1,9 @@
-"""A service as the importer sees it: two callables, durable books of its own, and faults by name of the person."""
+"""A service as the importer sees it: two callables, durable books of its own, and faults by name of the person.
 
+And what the tests of an import do again and again: a list, the whole way, the results.
+"""
+
+import csv
 import json
 import os
 import signal
@@ -8,11 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from onboard360_async import errors
-from onboard360_async.importer import ImportJob
+from onboard360_async.importer import ImportJob, Outcome, Plan, Summary
 from onboard360_async.importer.source import Rows
 from onboard360_async.models import Client, NewClient
 
-__all__ = ["CAMPAIGN", "Service", "job_of"]
+__all__ = ["CAMPAIGN", "Service", "adds_up", "finish", "job_of", "lost", "people", "results"]
 
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -104,3 +108,32 @@ def job_of(
 def lost() -> errors.OutcomeUnknownError:
     """A POST whose answer did not come."""
     return errors.OutcomeUnknownError("POST /clients was sent, but not answered (timed out).", CAMPAIGN, "0" * 64)
+
+
+def people(folder: Path, *emails: str, header: str = "Email;Name") -> Path:
+    """A list with one row for each email."""
+    path = folder / "people.csv"
+    path.write_text("\n".join([header, *(f"{email};P" for email in emails)]) + "\n")
+    return path
+
+
+async def finish(job: ImportJob) -> tuple[Plan, list[Outcome], Summary]:
+    """The whole way of an import; its books add up."""
+    async with job:
+        plan = await job.load()
+        outcomes = [outcome async for outcome in job.run()]
+        summary = job.summary
+    adds_up(summary)
+    return plan, outcomes, summary
+
+
+def adds_up(summary: Summary) -> None:
+    """Each row is counted once."""
+    parts = (summary.created, summary.skipped_existing, summary.skipped_duplicate, summary.rejected)
+    assert sum(parts) + summary.invalid + summary.unresolved + summary.planned == summary.rows
+
+
+def results(folder: Path, name: str = "results") -> list[dict[str, str]]:
+    """What stands in the file of results, or of errors."""
+    with (folder / f"people.{name}.csv").open(newline="", encoding="utf-8-sig") as file:
+        return list(csv.DictReader(file))

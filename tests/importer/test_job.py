@@ -1,7 +1,5 @@
 """Imports: each row at most once, always; whatever happens the books add up, and a second run goes on from them."""
 
-import asyncio
-import csv
 import stat
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -12,10 +10,7 @@ import pytest
 from onboard360_async import errors
 from onboard360_async.importer import (
     Created,
-    ImportJob,
     Invalid,
-    Outcome,
-    Plan,
     Rejected,
     SkippedDuplicate,
     SkippedExisting,
@@ -23,38 +18,7 @@ from onboard360_async.importer import (
     Unresolved,
 )
 from onboard360_async.models import NewClient
-from tests.importer.double import CAMPAIGN, Service, job_of, lost
-
-
-@pytest.fixture
-def service() -> Service:
-    """A service that does what it is asked."""
-    return Service()
-
-
-def people(folder: Path, *emails: str, header: str = "Email;Name") -> Path:
-    path = folder / "people.csv"
-    path.write_text("\n".join([header, *(f"{email};P" for email in emails)]) + "\n")
-    return path
-
-
-async def finish(job: ImportJob) -> tuple[Plan, list[Outcome], Summary]:
-    async with job:
-        plan = await job.load()
-        outcomes = [outcome async for outcome in job.run()]
-        summary = job.summary
-    adds_up(summary)
-    return plan, outcomes, summary
-
-
-def adds_up(summary: Summary) -> None:
-    parts = (summary.created, summary.skipped_existing, summary.skipped_duplicate, summary.rejected)
-    assert sum(parts) + summary.invalid + summary.unresolved + summary.planned == summary.rows
-
-
-def results(folder: Path, name: str = "results") -> list[dict[str, str]]:
-    with (folder / f"people.{name}.csv").open(newline="", encoding="utf-8-sig") as file:
-        return list(csv.DictReader(file))
+from tests.importer.double import CAMPAIGN, Service, adds_up, finish, job_of, lost, people, results
 
 
 async def test_a_list_goes_in_and_links_come_out(tmp_path: Path, service: Service) -> None:
@@ -287,38 +251,6 @@ async def test_a_journal_that_fails_sends_nothing_more(
     assert len(set(service.emails)) == len(service.emails) == 20
 
 
-async def test_stopping_lets_those_under_way_finish(tmp_path: Path, service: Service) -> None:
-    """After stop() no row begins, those under way are noted, and running again does the rest."""
-    emails = [f"p{number:02}@x.de" for number in range(30)]
-    path = people(tmp_path, *emails)
-    async with job_of(path, service) as job:
-        await job.load()
-        async for _ in job.run():
-            job.stop()
-        assert 1 <= job.summary.created <= 6
-        assert job.summary.unresolved == 0
-    await finish(job_of(path, service))
-    assert sorted(service.emails) == emails
-
-
-async def test_stopping_calls_back_who_waits_for_the_budget(tmp_path: Path, service: Service) -> None:
-    """A row whose request has not left is not under way: stop() does not wait for its slot, and it stays planned."""
-    never = asyncio.Event()
-    add = service.add
-
-    async def waiting(new: NewClient, before_send: Any) -> Any:
-        if not new.email.startswith("p0"):
-            await never.wait()  # no slot
-        return await add(new, before_send)
-
-    service.add = waiting  # type: ignore[method-assign]  # as above
-    async with job_of(people(tmp_path, *(f"p{number}@x.de" for number in range(8))), service) as job:
-        await job.load()
-        async for _ in job.run():
-            job.stop()
-        assert (job.summary.created, job.summary.planned, job.summary.unresolved) == (1, 7, 0)
-
-
 async def test_a_client_is_credited_to_one_row_only(tmp_path: Path, service: Service) -> None:
     """A server that gives somebody back whom another row has: that is not a second creation."""
     add = service.add
@@ -339,45 +271,6 @@ async def test_half_a_character_from_the_server_does_not_lose_a_row(tmp_path: Pa
     service.faults["b"] = errors.BadRequestError(400, "cut \ud83d", "\udc00")
     _, _, summary = await finish(job_of(people(tmp_path, "a@x.de", "b@x.de"), service))
     assert (summary.created, summary.rejected) == (1, 1)
-
-
-async def test_leaving_the_block_cancels_what_is_under_way(tmp_path: Path, service: Service) -> None:
-    """A break out of the loop: no worker is left, what was sent without an answer is in doubt, never sent again."""
-    never = asyncio.Event()
-    add = service.add
-
-    async def hanging(new: NewClient, before_send: Any) -> Any:
-        client = await add(new, before_send)
-        if not new.email.startswith("p00"):
-            await never.wait()
-        return client
-
-    service.add = hanging  # type: ignore[method-assign]  # as above
-    path = people(tmp_path, *(f"p{number:02}@x.de" for number in range(10)))
-    async with job_of(path, service) as job:
-        await job.load()
-        async for _ in job.run():
-            break
-    assert job.summary.unresolved == len(service.created) - 1
-    assert [task for task in asyncio.all_tasks() if "onboard360" in task.get_name()] == []
-    sent = len(service.created)
-    service.add = add  # type: ignore[method-assign]  # as above
-    _, _, summary = await finish(job_of(path, service))
-    assert (summary.created, summary.unresolved) == (11 - sent, sent - 1)
-    assert len(set(service.emails)) == len(service.emails) == 10
-
-
-async def test_a_slow_reader_slows_the_sending(tmp_path: Path, service: Service) -> None:
-    """Nobody reads the outcomes: a handful of rows are sent, not all; and never more than four at once."""
-    path = people(tmp_path, *(f"p{number:02}@x.de" for number in range(50)))
-    async with job_of(path, service) as job:
-        await job.load()
-        outcomes = job.run()
-        await anext(outcomes)
-        for _ in range(200):
-            await asyncio.sleep(0)
-        assert len(service.created) <= 8
-    assert service.most_under_way <= 4
 
 
 async def test_the_list_may_be_mended_sorted_and_extended(tmp_path: Path, service: Service) -> None:
