@@ -50,7 +50,10 @@ def told(path: Path | None) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorname.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        kind = getattr(error, "sqlite_errorname", None)
+        if kind is None:  # it is Python's, and quotes a text that stands there: a person's, perhaps
+            raise ConfigurationError(f"Cannot use {path}: it holds a text that cannot be read.") from None
+        if kind.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
             raise ImportLockedError("Another run holds this journal; wait for its end.", str(path)) from None
         raise ConfigurationError(f"Cannot use {path}: {error}.") from None
     except sqlite3.DatabaseError as error:

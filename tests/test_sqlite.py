@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from onboard360_async.errors import ConfigurationError, ImportLockedError
-from onboard360_async.sqlite import open_database
+from onboard360_async.sqlite import open_database, told
 
 OURS = 42
 FIRST = "CREATE TABLE one (a)"
@@ -75,4 +75,54 @@ def test_in_memory_there_is_no_file() -> None:
     """For rows whose journal nobody asked for."""
     connection = opened(None)
     connection.execute("INSERT INTO one VALUES (1)")
+    connection.close()
+
+
+def test_what_is_up_to_date_is_not_written(tmp_path: Path) -> None:
+    """Whoever looks into a damaged file finds it as it was: opening it changes not a byte."""
+    path = tmp_path / "a.db"
+    opened(path).close()
+    before = path.read_bytes()
+    opened(path).close()
+    assert path.read_bytes() == before
+
+
+def test_a_held_database_is_told_as_locked(tmp_path: Path) -> None:
+    """Also in the middle of the work, with the file's name."""
+    path = tmp_path / "a.db"
+    holder = opened(path)
+    other = sqlite3.connect(path, timeout=0.0)
+    with pytest.raises(ImportLockedError, match="Another run") as caught, told(path):
+        other.execute("INSERT INTO one VALUES (1)")
+    assert caught.value.journal == str(path)
+    other.close()
+    holder.close()
+
+
+def test_a_full_disk_is_told_with_the_name(tmp_path: Path) -> None:
+    """In the middle of the work: what it is, and which file."""
+    path = tmp_path / "a.db"
+    connection = opened(path)
+    connection.execute("PRAGMA max_page_count = 3")
+    with pytest.raises(ConfigurationError, match=r"Cannot use .*a\.db: .*full"), told(path):
+        connection.execute("INSERT INTO one VALUES (zeroblob(100000))")
+    connection.close()
+
+
+def test_text_that_is_none_is_told_and_not_quoted(tmp_path: Path) -> None:
+    """A byte that fell over on the disk: Python's own error has no code, and quotes what stands there."""
+    connection = opened(tmp_path / "a.db")
+    connection.execute("INSERT INTO one VALUES (CAST(x'5A6FFF' AS TEXT))")
+    with pytest.raises(ConfigurationError, match="cannot be read") as caught, told(tmp_path / "a.db"):
+        connection.execute("SELECT a FROM one").fetchone()
+    assert "Zo" not in str(caught.value).replace(str(tmp_path), "")
+    connection.close()
+
+
+def test_faults_of_ours_are_not_told_as_the_users(tmp_path: Path) -> None:
+    """A broken rule of our tables is no damaged file."""
+    connection = opened(tmp_path / "a.db", "CREATE TABLE one (a UNIQUE)")
+    connection.execute("INSERT INTO one VALUES (1)")
+    with pytest.raises(sqlite3.IntegrityError), told(tmp_path / "a.db"):
+        connection.execute("INSERT INTO one VALUES (1)")
     connection.close()
