@@ -91,10 +91,11 @@ def _write(path: Path, mark: str, header: Sequence[str], rows: Iterable[Sequence
         part.unlink(missing_ok=True)
         _write_whole(path, part, mark, header, rows)
     except OSError as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)  # half a list of people is nobody's to find
         reason = f"Cannot write {path}: {error.strerror}."
         raise ConfigurationError(f"{reason} Nothing is lost: every row stands in the journal.") from None
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)  # whatever went wrong: half a list of people is nobody's to find
 
 
 def _write_whole(path: Path, part: Path, mark: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
