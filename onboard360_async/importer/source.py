@@ -24,6 +24,7 @@ _DELIMITERS: Final = ",;\t|"
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LIKELY: Final = ("cp1252", "cp1250", "mac_roman")  # shown to the user, never taken by us
 _MOST_BYTES: Final = 1 << 20  # of a line that are checked at once: a file need not have lines
+_NEAR: Final = 200  # bytes that are shown before and after one that cannot be read: a line may be a whole picture
 _AROUND: Final = "\ufeff\u200b\u00a0 \t\r\n"  # what people paste around an address without seeing it
 
 
@@ -163,8 +164,10 @@ def _check_encoding(path: Path, file: io.BufferedReader, encoding: str) -> None:
 
 
 def _bad_encoding(path: Path, line: int, piece: bytes, encoding: str, error: UnicodeError) -> ValidationError:
-    shown = tuple(f"{name}: {piece.decode(name, 'replace').strip()}" for name in _LIKELY) if piece else ()
-    at = f" (byte {error.start + 1} of it)" if isinstance(error, UnicodeDecodeError) and piece else ""
+    start = error.start if isinstance(error, UnicodeDecodeError) else 0
+    near = piece[max(0, start - _NEAR) : start + _NEAR]
+    shown = tuple(f"{name}: {near.decode(name, 'replace').strip()}" for name in _LIKELY) if near else ()
+    at = f" (byte {start + 1} of it)" if isinstance(error, UnicodeDecodeError) and piece else ""
     message = (
         f"{path.name} is not {encoding}: line {line} cannot be read{at}. Say how it was written with encoding=..., or"
         f" save it as UTF-8.{' Line by encoding:' if shown else ''}"
