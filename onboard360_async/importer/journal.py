@@ -276,11 +276,11 @@ class Spool:
 
     def forget(self) -> Iterator[None]:
         """Take the list before this one off the books' order, some rows a step; what became of its rows stays."""
-        some = "SELECT id FROM rows WHERE position IS NOT NULL LIMIT ?"
-        gone = f"DELETE FROM rows WHERE id IN ({some}) AND state IN (?, ?)"  # noqa: S608 - our own words
-        while self._db.execute("SELECT 1 FROM rows WHERE position IS NOT NULL LIMIT 1").fetchone():
-            self._db.execute(gone, (_STEP, State.INVALID, State.DUPLICATE))
-            self._db.execute(f"UPDATE rows SET position = NULL WHERE id IN ({some})", (_STEP,))  # noqa: S608 - as above
+        gone = "DELETE FROM rows WHERE id IN (SELECT id FROM rows WHERE state IN (?, ?) LIMIT ?)"
+        while self._db.execute(gone, (State.INVALID, State.DUPLICATE, _STEP)).rowcount:
+            yield
+        off = "UPDATE rows SET position = NULL WHERE id IN (SELECT id FROM rows WHERE position IS NOT NULL LIMIT ?)"
+        while self._db.execute(off, (_STEP,)).rowcount:
             yield
 
     def __exit__(

@@ -1,0 +1,237 @@
+"""The books: what stays when a list is read again, long lists in steps, and journals that are old or damaged."""
+
+import asyncio
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onboard360_async import errors
+from onboard360_async.importer import Created, SkippedExisting
+from onboard360_async.importer import job as job_module
+from onboard360_async.importer import journal as journal_module
+from onboard360_async.importer.journal import Journal
+from tests.importer.double import CAMPAIGN, Service, finish, job_of, lost, people, results
+
+BOOKS = "people.csv.onboard360.db"
+
+
+def stored(folder: Path, query: str) -> list[tuple[Any, ...]]:
+    connection = sqlite3.connect(folder / BOOKS)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+def damage(path: Path, table: str) -> bytes:
+    """Write nonsense over the first page of a table or an index; the file as it is then."""
+    connection = sqlite3.connect(path)
+    page, size = connection.execute(
+        "SELECT rootpage, page_size FROM sqlite_master, pragma_page_size WHERE name = ?", (table,)
+    ).fetchone()
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    return path.read_bytes()
+
+
+async def turns_during(job: Any) -> int:
+    """How often another task had its turn while a list was loaded."""
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    async with job:
+        await job.load()
+        task.cancel()
+    return turns
+
+
+async def test_a_long_list_leaves_the_loop_to_others(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who exists is skipped in steps, and so is the list before forgotten: between two of them others have a turn."""
+    monkeypatch.setattr(journal_module, "_STEP", 2)
+    path = people(tmp_path, *(f"p{number:02}@x.de" for number in range(40)))
+    assert await turns_during(job_of(path, service)) >= 20  # compared with who exists
+    assert await turns_during(job_of(path, service)) >= 20  # forgotten, and compared already
+    assert service.listings == 1
+    monkeypatch.setattr(job_module, "_PAUSE_EVERY", 2)
+    assert await turns_during(job_of([{"email": f"p{number:02}@x.de"} for number in range(40)], service)) >= 40
+
+
+async def test_a_list_is_forgotten_whole_in_steps(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever a step ends, no invalid or doubled row of an old list is left in the books."""
+    monkeypatch.setattr(journal_module, "_STEP", 3)
+    mixed = ["nobody", "a@x.de", "a@x.de", "b@x.de", "b@x.de", "none", "c@x.de", "nowhere", "a@x.de", "no"]
+    await finish(job_of(people(tmp_path, *mixed), service, skip_invalid=True))
+    _, _, summary = await finish(job_of(people(tmp_path, "c@x.de"), service))
+    assert (summary.rows, summary.created) == (1, 1)
+    assert stored(tmp_path, "SELECT state, count(*) FROM rows GROUP BY state") == [("created", 3)]
+
+
+async def test_steps_skip_who_exists_in_each_campaign(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two campaigns in one list, row by row: each is compared with its own listing, to the last row."""
+    monkeypatch.setattr(journal_module, "_STEP", 2)
+    service.create("one", "p1@x.de")
+    service.create("two", "p2@x.de")
+    service.create("two", "p9@x.de")
+    rows = [{"email": f"p{number}@x.de", "campaign_id": name} for number in range(10) for name in ("one", "two")]
+    _, outcomes, summary = await finish(job_of(rows, service, campaign=None))
+    assert [outcome.line for outcome in outcomes if isinstance(outcome, SkippedExisting)] == [3, 6, 20]
+    assert (summary.created, summary.skipped_existing, service.listings) == (17, 3, 2)
+
+
+async def test_who_starts_again_is_told_again_that_the_listing_may_be_cut(tmp_path: Path, service: Service) -> None:
+    """Nobody said yes by closing the terminal: the books know how many were listed, though nobody is listed again."""
+    for number in range(100):
+        service.create(CAMPAIGN, f"old{number}@x.de")
+    path = people(tmp_path, "a@x.de")
+    for source in (path, path, None):
+        async with job_of(source, service, journal=tmp_path / BOOKS) as job:
+            assert (await job.load()).may_be_capped
+    assert service.listings == 1
+    async with job_of(path, service, campaign="other") as job:
+        assert not (await job.load()).may_be_capped  # what was listed for another list is not this one's matter
+
+
+async def test_what_was_sent_stays_in_the_books_as_it_was_sent(tmp_path: Path, service: Service) -> None:
+    """The list may say another name by now: nobody can take back a request. What waits is sent as the list says now."""
+    service.faults["a"] = lost()
+
+    def named(name: str, *letters: str) -> Any:
+        rows = [{"email": f"{letter}@x.de", "first_name": name} for letter in letters]
+        return job_of(rows, service, journal=tmp_path / BOOKS)
+
+    await finish(named("Before", "a", "b"))
+    async with named("Before", "c") as job:
+        await job.load()  # and no more
+    await finish(named("After", "a", "b", "c"))
+    kept = [json.loads(client) for (client,) in stored(tmp_path, "SELECT client FROM rows ORDER BY position")]
+    assert [client["first_name"] for client in kept] == ["Before", "Before", "After"]
+
+
+async def test_a_mended_row_is_compared_anew(tmp_path: Path, service: Service) -> None:
+    """It was refused, then somebody added them by hand: a new listing finds them, and the old refusal is forgotten."""
+    service.faults["a"] = errors.BadRequestError(400, "Bad request", "first name")
+    path = tmp_path / "people.csv"
+    path.write_text("Email,First name\na@x.de,\n")
+    await finish(job_of(path, service))
+    assert results(tmp_path)[0]["error"] == "Bad request: first name"
+    by_hand = service.create(CAMPAIGN, "a@x.de")
+    path.write_text("Email,First name\na@x.de,Anna\n")
+    _, outcomes, summary = await finish(job_of(path, service))
+    assert outcomes == [SkippedExisting(2, "a@x.de", by_hand.id)]
+    assert (summary.skipped_existing, service.created, service.listings) == (1, [by_hand], 2)
+    assert [results(tmp_path)[0][name] for name in ("status", "error")] == ["skipped_existing", ""]
+
+
+async def test_half_a_character_in_a_row_is_told(service: Service) -> None:
+    """A row that a program cut within a character: a problem of that row, and the books take it."""
+    rows: list[dict[str, object]] = [
+        {"email": "a\ud83d@x.de"},
+        {"email": "b@x.de", "first_name": "B\udc00"},
+        {"email": "c@x.de", "\ud83d": "x"},
+        {"email": "d@x.de"},
+    ]
+    async with job_of(rows, service, skip_invalid=True) as job:
+        problems = (await job.load()).problems
+        assert [(problem.line, problem.field) for problem in problems] == [(1, "email"), (2, "first_name"), (3, "?")]
+        assert "half a character" in problems[1].reason
+        assert [outcome.line async for outcome in job.run() if isinstance(outcome, Created)] == [4]
+
+
+async def test_a_journal_of_the_first_version_goes_on(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody upgrades in the middle of an import: what was done stays done."""
+    path = people(tmp_path, *(f"p{number:02}@x.de" for number in range(10)))
+    with monkeypatch.context() as old:
+        old.setattr(journal_module, "_UPGRADES", journal_module._UPGRADES[:1])
+        async with job_of(path, service) as job:
+            await job.load()
+            async for _ in job.run():
+                job.stop()
+    _, _, summary = await finish(job_of(path, service))
+    assert (summary.created, len(service.emails), len(set(service.emails))) == (10, 10, 10)
+
+
+async def test_a_journal_that_is_damaged_in_the_middle_is_told(tmp_path: Path, service: Service) -> None:
+    """One page of nonsense: the error names the file, and leaves it as it is for whoever can mend it."""
+    path = people(tmp_path, *(f"p{number:03}@x.de" for number in range(200)))
+    async with job_of(path, service) as job:
+        await job.load()
+    damaged = damage(tmp_path / BOOKS, "rows_by_position")
+    job = await job_of(path, service).__aenter__()
+    with pytest.raises(errors.ConfigurationError, match=f"Cannot use .*{BOOKS}.*left as it is"):
+        await job.load()
+    with pytest.raises(errors.ConfigurationError, match=f"Cannot use .*{BOOKS}.*left as it is"):
+        await job.__aexit__(None, None, None)
+    assert (tmp_path / BOOKS).read_bytes() == damaged
+    assert service.created == []
+
+
+async def test_a_journal_that_cannot_be_opened_is_let_go(tmp_path: Path, service: Service) -> None:
+    """Damaged where it is looked at first: told as such, and not held for the rest of the process."""
+    async with job_of(people(tmp_path, "a@x.de"), service) as job:
+        await job.load()
+    damage(tmp_path / BOOKS, "rows_by_state")
+    for _ in range(2):
+        with pytest.raises(errors.ConfigurationError, match="left as it is"):
+            Journal(tmp_path / BOOKS)
+
+
+async def test_a_journal_without_a_list_is_told(tmp_path: Path, service: Service) -> None:
+    """Killed before its list was whole: there is nothing to go on with, and the list must be named again."""
+    Journal(tmp_path / BOOKS).close()
+    async with job_of(None, service, journal=tmp_path / BOOKS) as job:
+        with pytest.raises(errors.ConfigurationError, match="no list"):
+            await job.load()
+
+
+async def test_a_listing_that_breaks_off_leaves_nothing_behind(tmp_path: Path, service: Service) -> None:
+    """Half a listing says of nobody that they are not there: none of it is kept, and the next start lists anew."""
+    known = [service.create(CAMPAIGN, f"old{number}@x.de") for number in range(4)]
+    whole = service.listing
+
+    async def broken(campaign_id: str) -> Any:
+        async for batch in whole(campaign_id):
+            yield batch
+            raise errors.NotSentError("Could not connect.")
+
+    service.listing = broken  # type: ignore[method-assign]  # the double is ours to bend
+    path = people(tmp_path, "a@x.de", known[0].email)
+    async with job_of(path, service) as job:
+        with pytest.raises(errors.NotSentError):
+            await job.load()
+    assert stored(tmp_path, "SELECT * FROM known") == []
+    service.listing = whole  # type: ignore[method-assign]  # as above
+    _, _, summary = await finish(job_of(path, service))
+    assert (summary.created, summary.skipped_existing) == (1, 1)
+
+
+async def test_a_list_that_breaks_off_leaves_the_one_before(tmp_path: Path, service: Service) -> None:
+    """The new list goes in whole or not at all; what was to be sent before can still be sent."""
+    path = people(tmp_path, "a@x.de", "b@x.de")
+    async with job_of(path, service) as job:
+        await job.load()
+
+    def breaking() -> Any:
+        yield {"email": "c@x.de"}
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await finish(job_of(breaking(), service, journal=tmp_path / BOOKS))
+    _, _, summary = await finish(job_of(None, service, journal=tmp_path / BOOKS))
+    assert (summary.rows, sorted(service.emails)) == (2, ["a@x.de", "b@x.de"])
