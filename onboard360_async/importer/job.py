@@ -6,6 +6,7 @@ and spooled before anything is sent, and who exists is listed once before the fi
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -203,8 +204,11 @@ class ImportJob:
             for row in file.rows():
                 yield row
         elif self._source is not None and not isinstance(self._source, str | Path):
-            async for row in rows_of(self._source):
-                yield row
+            try:
+                async for row in rows_of(self._source):
+                    yield row
+            except sqlite3.Error as error:  # their database, not our journal: else it would be told as ours
+                raise ValidationError("The rows cannot be read to their end; the cause says why.", "rows") from error
 
     async def _compare(self, journal: Journal, campaign_id: str) -> None:
         """Skip who exists."""
@@ -217,9 +221,9 @@ class ImportJob:
 
 def _check_readable(source: Path) -> None:
     """A file is read more than once, which a pipe does not survive: it would hang, or seem empty."""
-    if source.exists() and not source.is_file() and not source.is_dir():
-        raise ConfigurationError(f"Cannot read {source}: it is no regular file; save the list to one first.")
     try:
+        if source.exists() and not source.is_file() and not source.is_dir():
+            raise ConfigurationError(f"Cannot read {source}: it is no regular file; save the list to one first.")
         source.open("rb").close()
     except OSError as error:
         raise ConfigurationError(f"Cannot read {source}: {error.strerror}.") from None
