@@ -1,5 +1,7 @@
 """Imports: each row at most once, always; whatever happens the books add up, and a second run goes on from them."""
 
+import asyncio
+import sqlite3
 import stat
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -357,3 +359,62 @@ async def test_a_second_run_of_the_same_list_is_refused(tmp_path: Path, service:
             async with job_of(path, service):
                 pass
     await finish(job_of(path, service))
+
+
+@pytest.mark.parametrize("status", [204, 299, 500])
+async def test_an_answer_that_may_mean_created_is_a_doubt(tmp_path: Path, service: Service, status: int) -> None:
+    """A success nobody knows, a fault of the server: the row may be there, so it is never sent again unseen."""
+    service.faults["a"] = errors.ApiError(status)
+    path = people(tmp_path, "a@x.de")
+    async with job_of(path, service) as job:
+        await job.load()
+        with pytest.raises(errors.ImportFailedError, match="cannot go on"):
+            assert [_ async for _ in job.run()]
+    service.faults.clear()
+    _, _, summary = await finish(job_of(path, service))
+    assert (summary.unresolved, service.created) == (1, [])
+
+
+async def test_a_journal_that_cannot_note_the_request_sends_none(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`sending` must be on the disk before a request leaves; else it does not leave, and the row stays planned."""
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("onboard360_async.importer.journal.Journal.sending", full)
+    async with job_of(people(tmp_path, "a@x.de", "b@x.de"), service) as job:
+        await job.load()
+        with pytest.raises(errors.ImportFailedError, match="journal cannot be written"):
+            assert [_ async for _ in job.run()]
+        assert (job.summary.planned, service.created) == (2, [])
+
+
+async def test_the_first_fault_is_the_one_that_is_told(service: Service) -> None:
+    """Those that were under way may fail for its sake; the rows stay planned, also those whose request never left."""
+    faults: list[errors.Onboard360Error] = [errors.AuthenticationError(401), errors.BudgetExhaustedError(3.0)]
+    first, both = faults[0], asyncio.Barrier(2)
+
+    async def add(new: NewClient, before_send: Any) -> Any:
+        await both.wait()
+        if isinstance(faults[0], errors.AuthenticationError):
+            before_send()
+            before_send()  # another attempt of the same request
+        raise faults.pop(0)
+
+    service.add = add  # type: ignore[method-assign]  # as above
+    async with job_of([{"email": "a@x.de"}, {"email": "b@x.de"}], service) as job:
+        await job.load()
+        with pytest.raises(errors.ImportFailedError) as caught:
+            assert [_ async for _ in job.run()]
+        assert (caught.value.__cause__, faults, job.summary.planned) == (first, [], 2)
+
+
+async def test_a_summary_needs_an_import_that_was_entered(service: Service) -> None:
+    """Within the block and after it there are numbers; before there are none, and that is said."""
+    job = job_of([{"email": "a@x.de"}], service)
+    with pytest.raises(errors.ConfigurationError, match="never entered"):
+        _ = job.summary
+    await finish(job)
+    assert job.summary == await job.counted() == Summary(1, 1, 0, 0, 0, 0, 0, 0)

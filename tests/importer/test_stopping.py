@@ -1,9 +1,15 @@
 """Stopping: by the user, by leaving the block, by a reader who takes his time; the books are right afterwards."""
 
 import asyncio
+import itertools
+import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from onboard360_async import errors
+from onboard360_async.importer import SkippedDuplicate
 from onboard360_async.models import NewClient
 from tests.importer.double import Service, finish, job_of, people
 
@@ -77,3 +83,104 @@ async def test_a_slow_reader_slows_the_sending(tmp_path: Path, service: Service)
             await asyncio.sleep(0)
         assert len(service.created) <= 8
     assert service.most_under_way <= 4
+
+
+async def test_stopping_before_it_begins_begins_nothing(tmp_path: Path, service: Service) -> None:
+    """Ctrl-C while the plan is read: what is skipped is told, no row is sent, and running again does all."""
+    path = people(tmp_path, "a@x.de", "b@x.de", "A@x.de")
+    async with job_of(path, service) as job:
+        job.stop()
+        await job.load()
+        assert [type(outcome) async for outcome in job.run()] == [SkippedDuplicate]
+        assert (job.summary.planned, service.created) == (2, [])
+    _, _, summary = await finish(job_of(path, service))
+    assert summary.created == 2
+
+
+async def test_another_thread_may_stop_it(tmp_path: Path, service: Service) -> None:
+    """The loop is woken in the way that threads must; those who wait for a slot are called back."""
+    waiting, thread = asyncio.Event(), threading.Thread(target=lambda: job.stop())
+
+    async def add(new: NewClient, before_send: Any) -> Any:
+        waiting.set()
+        await asyncio.Event().wait()  # no slot, ever
+
+    service.add = add  # type: ignore[method-assign]  # as above
+    asyncio.get_running_loop().set_debug(True)  # what a thread must not call raises then
+    async with job_of(people(tmp_path, "a@x.de", "b@x.de"), service) as job:
+        await job.load()
+        reader = asyncio.create_task(anext(job.run(), None))
+        await waiting.wait()
+        thread.start()
+        assert await reader is None
+        assert job.summary.planned == 2
+    thread.join()
+
+
+def test_stopping_what_is_over_does_no_harm(tmp_path: Path, service: Service) -> None:
+    """A signal that comes late: the loop is closed, and nothing waits there."""
+    job = job_of(people(tmp_path, "a@x.de"), service)
+    with asyncio.Runner() as runner:
+        runner.run(finish(job))
+    job.stop()
+    assert job.summary.created == 1
+
+
+@pytest.mark.parametrize("sent", [False, True])
+async def test_a_cancellation_from_within_is_a_fault(tmp_path: Path, service: Service, sent: bool) -> None:
+    """Nobody stopped it, so its end is an error that says so; the row is in doubt if its request has left."""
+
+    async def add(new: NewClient, before_send: Any) -> Any:
+        if sent:
+            before_send()
+        raise asyncio.CancelledError
+
+    service.add = add  # type: ignore[method-assign]  # as above
+    async with job_of(people(tmp_path, "a@x.de"), service) as job:
+        await job.load()
+        with pytest.raises(errors.ImportFailedError, match=r"^A request was cancelled from within\. Every row stands"):
+            assert [_ async for _ in job.run()]
+        assert (job.summary.unresolved, job.summary.planned) == ((1, 0) if sent else (0, 1))
+
+
+async def test_leaving_among_the_skipped_has_sent_nothing(tmp_path: Path, service: Service) -> None:
+    """Requests come after all that is skipped was told; and what was not asked for is not told outside the block."""
+    path = people(tmp_path, "a@x.de", "A@x.de", "A@X.de", "b@x.de")
+    async with job_of(path, service) as job:
+        await job.load()
+        outcomes = job.run()
+        assert isinstance(await anext(outcomes), SkippedDuplicate)
+    assert [_ async for _ in outcomes] == []
+    assert (job.summary.planned, service.created) == (2, [])
+
+
+async def test_leaving_the_block_ends_whoever_reads(tmp_path: Path, service: Service) -> None:
+    """A reader in another task is not left waiting for an outcome that will not come."""
+    began = asyncio.Event()
+
+    async def add(new: NewClient, before_send: Any) -> Any:
+        began.set()
+        await asyncio.Event().wait()  # no slot, ever
+
+    service.add = add  # type: ignore[method-assign]  # as above
+    async with job_of(people(tmp_path, "a@x.de"), service) as job:
+        await job.load()
+        outcomes = job.run()
+        reader = asyncio.create_task(anext(outcomes, "over"))
+        await began.wait()
+    assert await reader == "over"
+    assert job.summary.planned == 1
+    await outcomes.aclose()  # once more does no harm
+
+
+async def test_two_readers_share_the_outcomes(tmp_path: Path, service: Service) -> None:
+    """Each outcome goes to one of them, and both come to an end."""
+
+    async def read() -> list[int]:
+        return [outcome.line async for outcome in outcomes]
+
+    async with job_of(people(tmp_path, *(f"p{number}@x.de" for number in range(6))), service) as job:
+        await job.load()
+        outcomes = job.run()
+        lines = await asyncio.gather(read(), read(), read())
+    assert sorted(itertools.chain.from_iterable(lines)) == [2, 3, 4, 5, 6, 7]
