@@ -294,13 +294,15 @@ async def test_the_list_may_be_mended_sorted_and_extended(tmp_path: Path, servic
 
 async def test_going_on_lists_nobody_again(tmp_path: Path, service: Service) -> None:
     """The baseline was taken before the first row was sent; a resume never repeats it."""
-    path = people(tmp_path, *(f"p{number}@x.de" for number in range(6)))
+    path = people(tmp_path, *(f"p{number}@x.de" for number in range(9)), "P0@x.de")
     async with job_of(path, service) as job:
         await job.load()
-        async for _ in job.run():
-            job.stop()
-    _, _, summary = await finish(job_of(None, service, journal=tmp_path / "people.csv.onboard360.db"))
-    assert (summary.created, service.listings) == (6, 1)
+        async for outcome in job.run():
+            if isinstance(outcome, Created):
+                job.stop()
+    _, outcomes, summary = await finish(job_of(None, service, journal=tmp_path / "people.csv.onboard360.db"))
+    assert (summary.created, summary.skipped_duplicate, service.listings) == (9, 1, 1)
+    assert {type(outcome) for outcome in outcomes} == {Created}  # what was skipped was told the first time
 
 
 async def test_rows_of_a_program_need_no_file(service: Service) -> None:

@@ -129,6 +129,8 @@ def test_utf_8_said_is_also_the_one_with_a_mark(tmp_path: Path, said: str) -> No
     """Excel's UTF-8 begins with a mark: it is not part of the first column's name, whatever name the encoding has."""
     file = open_csv(write(tmp_path, "email\na@x.de\n".encode("utf-8-sig")), mapping=None, encoding=said)
     assert (file.header, file.encoding) == (("email",), "utf-8-sig")
+    with pytest.raises(errors.ValidationError, match="line 1"):  # another mark says that what was said is wrong
+        read(write(tmp_path, "email\na@x.de\n".encode("utf-16")), encoding=said)
 
 
 def test_a_mark_that_an_encoding_leaves_in_place_is_read_over(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from onboard360_async import errors
-from onboard360_async.importer import SkippedDuplicate
+from onboard360_async.importer import Created, SkippedDuplicate
 from onboard360_async.models import NewClient
 from tests.importer.double import Service, finish, job_of, people
 
@@ -26,6 +26,28 @@ async def test_stopping_lets_those_under_way_finish(tmp_path: Path, service: Ser
         assert job.summary.unresolved == 0
     await finish(job_of(path, service))
     assert sorted(service.emails) == emails
+
+
+async def test_stopping_waits_for_answers(tmp_path: Path, service: Service) -> None:
+    """A request that has left is under way: stop() leaves it alone, and its answer is noted."""
+    left, answer = asyncio.Event(), asyncio.Event()
+    add = service.add
+
+    async def slow(new: NewClient, before_send: Any) -> Any:
+        client = await add(new, before_send)
+        left.set()
+        await answer.wait()
+        return client
+
+    service.add = slow  # type: ignore[method-assign]  # as above
+    async with job_of(people(tmp_path, "a@x.de"), service) as job:
+        await job.load()
+        reader = asyncio.create_task(anext(job.run()))
+        await left.wait()
+        job.stop()
+        await asyncio.sleep(0)  # who waits is called back now
+        answer.set()
+        assert isinstance(await reader, Created)
 
 
 async def test_stopping_calls_back_who_waits_for_the_budget(tmp_path: Path, service: Service) -> None:
@@ -150,6 +172,8 @@ async def test_leaving_among_the_skipped_has_sent_nothing(tmp_path: Path, servic
         await job.load()
         outcomes = job.run()
         assert isinstance(await anext(outcomes), SkippedDuplicate)
+        await outcomes.aclose()
+        assert [_ async for _ in outcomes] == []
     assert [_ async for _ in outcomes] == []
     assert (job.summary.planned, service.created) == (2, [])
 
@@ -184,3 +208,17 @@ async def test_two_readers_share_the_outcomes(tmp_path: Path, service: Service) 
         outcomes = job.run()
         lines = await asyncio.gather(read(), read(), read())
     assert sorted(itertools.chain.from_iterable(lines)) == [2, 3, 4, 5, 6, 7]
+
+
+async def test_two_readers_share_one_fault(tmp_path: Path, service: Service) -> None:
+    """One of them is told why it ended, the others that it did."""
+
+    async def read() -> list[int]:
+        return [outcome.line async for outcome in outcomes]
+
+    service.faults["a"] = errors.AuthenticationError(401)
+    async with job_of(people(tmp_path, "a@x.de"), service) as job:
+        await job.load()
+        outcomes = job.run()
+        ends = await asyncio.gather(read(), read(), read(), return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ends) == ["ImportFailedError", "list", "list"]
