@@ -126,3 +126,15 @@ def test_faults_of_ours_are_not_told_as_the_users(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.IntegrityError), told(tmp_path / "a.db"):
         connection.execute("INSERT INTO one VALUES (1)")
     connection.close()
+
+
+def test_what_is_not_ours_is_let_go(tmp_path: Path) -> None:
+    """Its own program can write to it again at once, though somebody may still hold our error."""
+    path = tmp_path / "other.db"
+    theirs = sqlite3.connect(path, timeout=0.0, isolation_level=None)
+    theirs.execute("CREATE TABLE theirs (a)")
+    with pytest.raises(ConfigurationError, match="another program") as caught:
+        opened(path)
+    theirs.execute("INSERT INTO theirs VALUES (1)")
+    assert caught.tb is not None
+    theirs.close()
