@@ -32,6 +32,8 @@ STORE_PATIENCE_S: Final = 5.0  # seconds that a request waits for a store that f
 STORE_LOOK_S: Final = 1.0  # seconds that a request with max_wait_s=0 waits for the store's answer; our choice
 STORE_RETRY_S: Final = 1.0  # seconds before a store that failed is tried again, when we go on without it; our choice
 STORE_LOST_SWAP_S: Final = 0.004  # seconds, doubled, full jitter: before a lost swap is tried again; our choice
+STORE_LOST_SWAP_MOST_S: Final = 0.064  # seconds; our choice
+STORE_FAULT_S: Final = 0.25  # seconds, full jitter: before a store that failed is asked again; our choice
 STORE_POST_SHARE: Final = 1 / 240  # of the window: as long may news wait for others, or for a question; our choice
 STORE_KEEP_NEWS_SHARE: Final = 1 / 20  # ... at most: others take for under way what they do not know; our choice
 STORE_TURN_SHARE: Final = 1 / 20  # of the window: a process that is so late loses its turn; our choice

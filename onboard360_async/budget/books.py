@@ -142,6 +142,7 @@ class Books:
     def write(self, now: int) -> bytes:
         """All of it, to be restored by any process."""
         self.sequence += 1
+        self.advance(now)
         self.forget_holders()
         feedback = self.feedback
         settled = self.window.settle_times(now)

@@ -177,8 +177,9 @@ class StoredLedger(Ledger):
         return answer
 
     async def _exchange(self, store: Store, wish: Wish, faults: list[str]) -> Answer:
-        pause_s = settings.STORE_LOST_SWAP_S
+        most_s = settings.STORE_LOST_SWAP_S
         while True:
+            pause_s, most_s = most_s, min(2 * most_s, settings.STORE_LOST_SWAP_MOST_S)
             try:
                 asked_at = self.clock()
                 loaded = await store.load()
@@ -189,19 +190,18 @@ class StoredLedger(Ledger):
                         self._change(books, each, loaded.now_ns - (asked_at - each.at))
                     answer, changed = self._ask(books, loaded.now_ns, wish)
                     blob = books.write(loaded.now_ns) if must_write or changed or news else b""
-                if not blob or await self._swap(store, blob, loaded.version, answer.granted):
+                if not blob or await self._swap(store, blob, loaded.version, answer.granted, asked_at):
                     self._remember(books, loaded.now_ns, news)
                     return answer
             except StoreError as error:
                 faults.append(str(error))
-                pause_s = max(pause_s, settings.STORE_RETRY_S / 4)
+                pause_s = settings.STORE_FAULT_S
             await asyncio.sleep(random.uniform(0, pause_s))  # noqa: S311 - no secret
-            pause_s = min(2 * pause_s, settings.STORE_RETRY_S)
 
-    async def _swap(self, store: Store, blob: bytes, version: str, granted: Sequence[Ticket]) -> bool:
+    async def _swap(self, store: Store, blob: bytes, version: str, granted: Sequence[Ticket], asked_at: int) -> bool:
         """Write, unless somebody else did; from here on the store may hold what is to be granted."""
         for ticket in granted:
-            ticket.was_asked = True
+            ticket.was_asked, ticket.taken_at = True, asked_at
         is_written = await store.swap(blob, version)
         for ticket in granted:
             ticket.was_asked = is_written

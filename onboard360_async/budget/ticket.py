@@ -31,14 +31,14 @@ class News:
 class Ticket:
     """What is held of the budget for one request, for an attempt of `grace_ns`; `keep` is as the window takes it."""
 
-    __slots__ = ("_clock", "_post", "_taken_at", "grace_ns", "id", "keep", "was_asked")
+    __slots__ = ("_clock", "_post", "grace_ns", "id", "keep", "taken_at", "was_asked")
 
     def __init__(
         self, ticket: str, keep: int, grace_ns: int, clock: Callable[[], int], post: Callable[[News], None]
     ) -> None:
         self.id, self.keep, self.grace_ns = ticket, keep, grace_ns
         self._clock, self._post = clock, post
-        self._taken_at = clock()
+        self.taken_at = clock()
         self.was_asked = False  # the store may hold it
 
     @property
@@ -48,7 +48,7 @@ class Ticket:
 
     def sent(self) -> None:
         """The first byte leaves now. SlotOverError if the lease has ended: the slot may be another's by now."""
-        held_ns = self._clock() - self._taken_at
+        held_ns = self._clock() - self.taken_at
         if held_ns > self.lease_ns:
             raise SlotOverError
         if held_ns > SLACK_NS:  # held up before it was sent
