@@ -84,6 +84,12 @@ class Books:
             self.bucket_at = int(full_at + self.terms.every_ns)
         return wait
 
+    def hold(self, ticket: str, until: int) -> None:
+        """It was granted by others, whatever we would have said."""
+        if ticket not in self.leases:
+            self.window.hold()
+            self.leases[ticket] = until
+
     def settle(self, ticket: str, at: int) -> None:
         """A request was answered at `at`, and counts as of then."""
         if self.leases.pop(ticket, None) is not None:

@@ -6,6 +6,7 @@ back. Knows nothing of what it keeps.
 """
 
 import asyncio
+import errno
 import json
 import os
 import random
@@ -106,14 +107,17 @@ class FileStore:
         there, now_ns = self._read(file)
         if version_of(there) != version:
             return False
-        os.pwrite(file, self._head(blob, now_ns) + blob, 0)
+        whole = self._head(blob, now_ns) + blob
+        if os.pwrite(file, whole, 0) != len(whole):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.ftruncate(file, len(whole))
         return True
 
     # --- what stands in it: one line about the clock and the rest, then the rest ---
 
     def _head(self, blob: bytes, now_ns: int) -> bytes:
         head = {
-            "bytes": len(blob),  # what a longer text left behind them is not read
+            "bytes": len(blob),  # a kill may leave the end of a longer text behind them
             "sha1": version_of(blob),  # a kill may have torn what does not fit in one page
             "now_ns": now_ns,
             "clock_ns": self._clock(),

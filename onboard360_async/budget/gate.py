@@ -154,6 +154,11 @@ class Gate(ABC):
 
     # --- the pump ---
 
+    @property
+    def _is_needed(self) -> bool:
+        """Whether there is anything for a pump to do."""
+        return self.waiting > 0
+
     @abstractmethod
     async def _serve(self) -> None:
         """Grant to one waiter after the other; end when there is nothing to do."""
@@ -191,7 +196,7 @@ class Gate(ABC):
         self._pump = None
         if error is not None:
             self._fail_all(error)
-        elif self.waiting:
+        elif self.waiting or (self._is_needed and not pump.cancelled()):
             self._wake_pump()
         else:
             for lane in self._lanes:

@@ -45,7 +45,7 @@ class MemoryGate(Gate):
             self._pump = None
 
     async def _serve(self) -> None:
-        while self.waiting:
+        while self._is_needed:
             if not self._token:
                 await self._shaper.acquire()
                 self._token = True

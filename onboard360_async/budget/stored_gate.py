@@ -9,6 +9,8 @@ import contextlib
 import copy
 from collections.abc import AsyncGenerator
 
+from aiolimiter import AsyncLimiter
+
 from onboard360_async import settings
 from onboard360_async.budget.gate import Gate, Limits, Priority, late
 from onboard360_async.budget.ledger import SECOND, Held
@@ -28,6 +30,7 @@ class StoredGate(Gate):
     def __init__(self, ledger: StoredLedger, *, burst: int, keep: int) -> None:
         super().__init__(ledger, burst=burst, keep=keep)
         self._books = ledger
+        self._shaper = AsyncLimiter(self._burst + 1, (self._burst + 1) * self._every_ns / SECOND)
         self._store: Store = ledger.open()
         self._busy = asyncio.Lock()  # one exchange at a time: what comes meanwhile goes together with the next
         self._keeper: AsyncGenerator[None, None] | None = None
@@ -56,7 +59,13 @@ class StoredGate(Gate):
             if patience_s == deadline_s:
                 raise late() from None
             raise BudgetExhaustedError(patience_s) from None
-        return answer.granted[0] if answer.granted else None
+        if not answer.granted:
+            return None
+        if self._shaper.has_capacity():
+            await self._shaper.acquire()  # has capacity, so it does not wait
+            return answer.granted[0]
+        answer.granted[0].release()
+        return None
 
     def _tokens(self) -> float:
         return self._books.tokens()
@@ -67,8 +76,12 @@ class StoredGate(Gate):
 
     # --- the pump ---
 
+    @property
+    def _is_needed(self) -> bool:
+        return self.waiting > 0 or self._post_at is not None
+
     async def _serve(self) -> None:
-        while self.waiting or self._post_at is not None:
+        while self._is_needed:
             now = self._loop.time()
             times = [self._ask_at] if self.waiting else []
             if self._post_at is not None:
@@ -79,26 +92,29 @@ class StoredGate(Gate):
                 await self._ask()
 
     async def _ask(self) -> None:
-        """Ask for as many as the bucket lets go; those who wait by then, in their order, get what is granted."""
+        """Ask for as many as the bucket holds at most; those who wait by then, in their order, get what is granted."""
         tickets = self._wanted()
         answer = await self._exchange(Wish(tickets, self.waiting - len(tickets), self._rank()))
-        wait_ns = answer.wait_ns
+        self._ask_at = self._loop.time() + answer.wait_ns / SECOND
         for ticket in answer.granted:
-            await self._shaper.acquire()  # has capacity, so it does not wait
-            self._hand_out(ticket)
-        if self.waiting and not tickets:
-            wait_ns = int(self._every_ns)
-        self._ask_at = self._loop.time() + wait_ns / SECOND
+            await self._pass(ticket)
 
     def _wanted(self) -> list[Ticket]:
         found: list[Ticket] = []
         for priority, lane in enumerate(self._lanes):
             for waiter, grace_s in lane.items():
-                if not self._shaper.has_capacity(len(found) + 1):
-                    return found
-                if not waiter.done():
+                if not waiter.done() and len(found) < self._burst:
                     found.append(self._books.ticket(self._keep_from(priority), grace_s, self._post))
         return found
+
+    async def _pass(self, ticket: Ticket) -> None:
+        """Through this loop's own bucket, which stops us only where the store forgot how full the shared one was."""
+        if self._shaper.has_capacity():
+            await self._shaper.acquire()  # has capacity, so it does not wait
+            self._hand_out(ticket)
+        else:
+            ticket.release()
+            self._ask_at = max(self._ask_at, self._loop.time() + self._every_ns / SECOND)
 
     def _hand_out(self, ticket: Ticket) -> None:
         """To the first who waits for no more than this ticket holds; with nobody there it goes back."""
@@ -178,7 +194,11 @@ class StoredGate(Gate):
         try:
             yield
         finally:
-            with contextlib.suppress(BudgetStoreError, StoreError, TimeoutError):
+            pump, self._pump = self._pump, None
+            if pump is not None:
+                pump.cancel()
+                await asyncio.wait((pump,))
+            with contextlib.suppress(BudgetStoreError, TimeoutError):
                 async with asyncio.timeout(settings.STORE_LOOK_S):
                     if self._books.has_news:
                         await self._books.exchange(self._store, Wish())

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from onboard360_async import settings
 from onboard360_async.budget.books import Books, Terms
@@ -27,6 +27,7 @@ from onboard360_async.errors import BudgetStoreError
 __all__ = ["Answer", "StoredLedger", "Wish"]
 
 logger: Final = logging.getLogger("onboard360_async")
+_NO_BURST: Final = 2  # the smallest bucket there is
 
 
 @frozen
@@ -51,8 +52,8 @@ class StoredLedger(Ledger):
     """This process's side of books that are kept elsewhere."""
 
     __slots__ = (
-        "_books", "_down_until", "_is_astray", "_looked_at", "_looked_ns", "_make", "_news", "_number", "_terms",
-        "_warned", "holder", "local_limit", "name",
+        "_books", "_down_until", "_is_astray", "_looked_at", "_looked_ns", "_make", "_news", "_number", "_own",
+        "_restricted_until", "_terms", "_warned", "holder", "name",
     )  # fmt: skip
 
     def __init__(
@@ -61,7 +62,9 @@ class StoredLedger(Ledger):
         super().__init__(terms.limit, terms.span_ns, clock)
         self._terms = terms
         self._make = make
-        self.local_limit = local_limit  # to go on with when the store fails; None: then nothing is sent
+        # What this process had, by our own clock: it goes on with that when the store fails. None: it sends nothing.
+        self._own = None if local_limit is None else Books(Terms(local_limit, terms.span_ns, _NO_BURST), "")
+        self._restricted_until = 0  # by our clock: with our own share at most
         self.name = ""  # of the books in the store
         self.holder = secrets.token_hex(4)
         self._number = 0  # of the last ticket
@@ -121,6 +124,8 @@ class StoredLedger(Ledger):
         """Take it into our own copy now, and to the store with the next exchange."""
         with self.lock:
             self._change(self._books, news, self._now())
+            if self._own is not None:
+                self._change(self._own, news, news.at)
             if not self._is_astray:  # else the whole copy is put back, when the store can be used again
                 self._news.append(news)
 
@@ -152,17 +157,19 @@ class StoredLedger(Ledger):
             for ticket in wish.tickets[len(answer.granted) :]:
                 if ticket.was_asked:
                     self.note(ticket.release_news())
+                elif self._own is not None:
+                    self._own.release(ticket.id)
         return answer
 
     async def _exchange_or_go_on(self, store: Store, wish: Wish) -> Answer:
-        patience_s = settings.STORE_PATIENCE_S if self.local_limit is None else settings.STORE_RETRY_S
+        patience_s = settings.STORE_PATIENCE_S if self._own is None else settings.STORE_RETRY_S
         faults: list[str] = []
         try:
             async with asyncio.timeout(patience_s):
                 answer = await self._exchange(store, wish, faults)
         except TimeoutError:
             fault = faults[-1] if faults else "no answer"
-            if self.local_limit is None:
+            if self._own is None:
                 raise BudgetStoreError(
                     f"The budget's store cannot be used ({fault}), so nobody knows whether a request may be sent;"
                     " nothing was sent."
@@ -173,6 +180,7 @@ class StoredLedger(Ledger):
             return self._go_on(wish)
         if self._is_astray:
             self._is_astray = False
+            self._restricted_until = self.clock() + self.span_ns  # the others may have to tell what they did, too
             logger.warning("the budget's store can be used again")
         return answer
 
@@ -234,16 +242,16 @@ class StoredLedger(Ledger):
             if ticket not in self._books.leases:
                 books.release(ticket)
         # Ours goes by the clock that we last saw, which may not be this one (another Redis, or none so far).
-        earliest = self._now() - (self.clock() - asked_at) - SECOND
-        latest = self._now() + SECOND
-        books.absorb(self._books, now, ahead=min(0, now - earliest) + max(0, now - latest))
+        when_asked = self._now() - (self.clock() - asked_at)
+        is_the_same = when_asked - SECOND < now < self._now() + SECOND
+        books.absorb(self._books, now, ahead=0 if is_the_same else now - when_asked)
 
     def _ask(self, books: Books, now: int, wish: Wish) -> tuple[Answer, bool]:
         """Ask for all, and take our turn; whether that changed the books."""
         granted: list[Ticket] = []
         wait: int | None = 0
         for ticket in wish.tickets:
-            wait = books.grant(now, ticket.id, keep=ticket.keep, lease_ns=ticket.lease_ns)
+            wait = self._grant(books, now, ticket)
             if wait != 0:
                 break
             granted.append(ticket)
@@ -253,6 +261,19 @@ class StoredLedger(Ledger):
         if granted or turns_changed:
             books.holders[self.holder] = f"{socket.gethostname()}:{os.getpid()}"
         return Answer(granted, wait), bool(granted) or turns_changed
+
+    def _grant(self, books: Books, now: int, ticket: Ticket) -> int | None:
+        """By the books and, while the store fails and for a window after that, within our own share."""
+        wait = books.grant(now, ticket.id, keep=ticket.keep, lease_ns=ticket.lease_ns)
+        if wait != 0 or self._own is None:
+            return wait
+        here = self.clock()
+        self._own.advance(here)
+        if not self._is_astray and here >= self._restricted_until:
+            self._own.hold(ticket.id, here + ticket.lease_ns)
+        elif wait := self._own.grant(here, ticket.id, keep=0, lease_ns=ticket.lease_ns):
+            books.release(ticket.id)
+        return wait
 
     def _turn(self, books: Books, now: int, wish: Wish, granted: int, wait: int) -> tuple[int, bool]:
         """Until our turn among the processes that wait, and whether the books changed by that."""
@@ -284,16 +305,13 @@ class StoredLedger(Ledger):
     # --- going on without the store ---
 
     def _go_on(self, wish: Wish) -> Answer:
-        """Grant from our own copy, within our share of the limit and without a burst."""
-        assert self.local_limit is not None  # noqa: S101 - or nobody would come here
+        """Grant by our own copy, within our share of the limit and without a burst."""
         with self.lock:
             self._is_astray = True
             self._news = []
-            now, books = self._now(), self._books
-            books.terms = Terms(self.local_limit, self.span_ns, 2)
-            books.apply_feedback()
-            books.advance(now)
-            answer, _ = self._ask(books, now, Wish(wish.tickets, stands_in_line=False))
+            now = self._now()
+            self._books.advance(now)
+            answer, _ = self._ask(self._books, now, evolve(wish, others=0, stands_in_line=False))
             return answer
 
     # --- forks ---

@@ -71,6 +71,10 @@ class Window:
             self._held += 1
         return wait
 
+    def hold(self) -> None:
+        """A request was granted elsewhere, and is held from now on."""
+        self._held += 1
+
     def settle(self, at: int) -> None:
         """A held request counts as of `at`, its answer's moment; settles may be told out of order."""
         self._held -= 1

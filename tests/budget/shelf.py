@@ -21,7 +21,7 @@ class Shelf:
     clock: Callable[[], int]  # the loop's, in nanoseconds
     trip_s: float = 0.0  # the longest time to the shelf, and again back
     blob: bytes | None = None
-    ahead_ns: int = 0  # how far the shelf's own clock goes before the loop's
+    ahead_ns: int = 10**18  # how far the shelf's own clock goes before the loop's
     is_down: bool = False
     frozen: asyncio.Event | None = None  # while it is there and not set, nothing is answered
     lost_answers: float = 0.0  # the share of swaps that are carried out, and whose answer is lost
