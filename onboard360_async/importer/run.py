@@ -17,6 +17,7 @@ from onboard360_async import settings
 from onboard360_async.errors import (
     ApiError,
     BudgetExhaustedError,
+    BudgetStoreError,
     DeadlineError,
     ImportFailedError,
     NotSentError,
@@ -232,7 +233,7 @@ class Outcomes:
 def _created_nothing(error: Onboard360Error) -> bool:
     if isinstance(error, ApiError):
         return 300 <= error.status < 500
-    return isinstance(error, NotSentError | BudgetExhaustedError | DeadlineError)
+    return isinstance(error, NotSentError | BudgetExhaustedError | BudgetStoreError | DeadlineError)
 
 
 def _failed(what: str, cause: BaseException, journal: Journal) -> ImportFailedError:
