@@ -11,9 +11,10 @@ import sys
 import click
 
 from onboard360_async import errors
+from onboard360_async.cli.budget import budget
 from onboard360_async.cli.clients import campaigns, clients
 from onboard360_async.cli.demo import demo
-from onboard360_async.cli.exits import Exit, exit_code
+from onboard360_async.cli.exits import Exit, exit_code, said
 from onboard360_async.cli.importing import import_file, imports
 from onboard360_async.cli.sandbox import sandbox
 
@@ -30,7 +31,7 @@ def onboard360() -> None:
     """
 
 
-for command in (campaigns, clients, import_file, imports, sandbox, demo):
+for command in (campaigns, clients, import_file, imports, budget, sandbox, demo):
     onboard360.add_command(command)
 
 
@@ -72,6 +73,6 @@ def _prepare_streams() -> None:
 
 
 def _complain(error: errors.Onboard360Error) -> None:
-    click.echo(f"Error: {error}", err=True)
+    click.echo(f"Error: {said(error)}", err=True)
     for candidate in getattr(error, "candidates", ()):
         click.echo(f"  {candidate}", err=True)

@@ -1,4 +1,4 @@
-"""The exit codes, once, and which error ends in which.
+"""The exit codes, once, which error ends in which, and how it is said.
 
 Knows no command.
 """
@@ -6,8 +6,9 @@ Knows no command.
 from enum import IntEnum
 
 from onboard360_async import errors
+from onboard360_async.cli.stores import ELSEWHERE
 
-__all__ = ["Exit", "exit_code"]
+__all__ = ["Exit", "exit_code", "said"]
 
 
 class Exit(IntEnum):
@@ -30,6 +31,7 @@ _CODES: tuple[tuple[type[errors.Onboard360Error], Exit], ...] = (  # the first t
     (errors.OutcomeUnknownError, Exit.UNRESOLVED),
     (errors.AuthenticationError, Exit.NOT_AUTHENTICATED),
     (errors.ConfigurationError, Exit.USAGE),
+    (errors.BudgetStoreError, Exit.USAGE),
     (errors.ValidationError, Exit.INVALID),
     (errors.ImportLockedError, Exit.LOCKED),
     (errors.ImportFailedError, Exit.STOPPED),
@@ -42,3 +44,9 @@ def exit_code(error: errors.Onboard360Error) -> Exit:
     if isinstance(error, errors.ImportFailedError) and isinstance(cause, errors.AuthenticationError):
         return Exit.NOT_AUTHENTICATED
     return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.ERROR)
+
+
+def said(error: errors.Onboard360Error) -> str:
+    """The error in one line, with what only the command can advise."""
+    is_about_store = any(isinstance(each, errors.BudgetStoreError) for each in (error, error.__cause__))
+    return f"{error} {ELSEWHERE}" if is_about_store else str(error)

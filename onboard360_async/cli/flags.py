@@ -1,9 +1,10 @@
-"""The flags that several commands share: who we are, where the service is, and how answers are written.
+"""The flags that several commands share: who we are, where service and budget are, and how answers are written.
 
 Knows no command. A key is read from a file, stdin or the environment, never from a flag's value, which every process
 of the machine could read.
 """
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from attrs import frozen
 from onboard360_async import settings
 from onboard360_async.api import AsyncOnboard360
 from onboard360_async.cli.show import FORMATS
+from onboard360_async.cli.stores import chosen_store, has_password, without_password
 from onboard360_async.errors import ConfigurationError
 
 __all__ = ["Access", "access_flags", "output_flags"]
@@ -28,14 +30,22 @@ class Access:
 
     api_key_file: str | None
     base_url: str | None
+    budget: str | None
 
     def open(self, **options: Any) -> AsyncOnboard360:
-        """A handle on the service. ConfigurationError without a key."""
-        return AsyncOnboard360(self._key(), base_url=self.base_url, **options)
+        """A handle on the service. ConfigurationError without a key, or for a budget that cannot be kept so."""
+        return AsyncOnboard360(self._key(), base_url=self.base_url, budget=self.store(), **options)
+
+    def store(self) -> str:
+        """Where the budget is kept. ConfigurationError if that cannot be."""
+        return chosen_store(self.budget)
 
     def flags(self) -> list[str]:
-        """The same, as it was typed."""
-        given = {"--api-key-file": self.api_key_file, "--base-url": self.base_url}
+        """The same, as it was typed; but a password is to be filled in, unless the environment says it, too."""
+        budget = self.budget
+        if budget is not None and has_password(budget):
+            budget = None if os.environ.get(settings.BUDGET_VARIABLE) == budget else without_password(budget)
+        given = {"--api-key-file": self.api_key_file, "--base-url": self.base_url, "--budget": budget}
         return [word for flag, value in given.items() if value is not None for word in (flag, value)]
 
     def _key(self) -> str | None:
@@ -51,10 +61,10 @@ class Access:
 
 
 def access_flags(command: F) -> F:
-    """`--api-key-file` and `--base-url`, handed to the command as `access`."""
+    """`--api-key-file`, `--base-url` and `--budget`, handed to the command as `access`."""
 
-    def with_access(*args: Any, api_key_file: str | None, base_url: str | None, **rest: Any) -> Any:
-        return command(*args, access=Access(api_key_file, base_url), **rest)
+    def with_access(*args: Any, api_key_file: str | None, base_url: str | None, budget: str | None, **rest: Any) -> Any:
+        return command(*args, access=Access(api_key_file, base_url, budget), **rest)
 
     with_access.__name__, with_access.__doc__ = command.__name__, command.__doc__
     with_access.__dict__.update(command.__dict__)  # click keeps the parameters declared so far there
@@ -68,7 +78,13 @@ def access_flags(command: F) -> F:
         metavar="URL",
         help=f"Where the service is; else {settings.BASE_URL_VARIABLE}, else {settings.BASE_URL}.",
     )
-    return cast("F", base(key(with_access)))
+    budget = click.option(
+        "--budget",
+        metavar="memory|file|redis://...",
+        help=f"Where the budget is kept: this process, this machine, or a Redis; else {settings.BUDGET_VARIABLE}, else"
+        " file.",
+    )
+    return cast("F", key(base(budget(with_access))))
 
 
 def output_flags(command: F) -> F:

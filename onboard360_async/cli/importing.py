@@ -13,7 +13,7 @@ import click
 from attrs import asdict
 
 from onboard360_async.api import AsyncOnboard360
-from onboard360_async.cli.exits import Exit, exit_code
+from onboard360_async.cli.exits import Exit, exit_code, said
 from onboard360_async.cli.flags import Access, access_flags
 from onboard360_async.cli.progress import Progress, duration
 from onboard360_async.errors import ImportFailedError
@@ -105,7 +105,7 @@ async def run_import(api: AsyncOnboard360, job: ImportJob, *, ask: bool, dry_run
     if code is not None:
         return code
     if failure is not None:
-        _say(f"Stopped early: {failure}")
+        _say(f"Stopped early: {said(failure)}")
     if job.summary.planned:
         _say(f"To go on: {resume}")
     return _exit(job.summary, failure, interruption)

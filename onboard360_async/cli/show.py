@@ -21,7 +21,7 @@ from rich.table import Table
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.models import Campaign, Client
 
-__all__ = ["FORMATS", "Rows", "row_of", "show"]
+__all__ = ["FORMATS", "Rows", "row_of", "show", "table_of"]
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
 _UNBOUNDED: Final = 10_000  # columns: a table that goes to a file or a pipe is never cut
@@ -37,13 +37,18 @@ def _plain(value: object) -> object:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
+def table_of(columns: Sequence[str]) -> Table:
+    """An empty table, as all of ours look."""
+    return Table(*columns, box=None, pad_edge=False, header_style="bold")
+
+
 class Rows:
     """Where rows go: `write` as many as there are, as often as they come, then `close`."""
 
     def __init__(self, form: str, columns: Sequence[str], out: TextIO) -> None:
         self._form, self._columns, self._out = form, columns, out
         self._count = 0
-        self._table = Table(*columns, box=None, pad_edge=False, header_style="bold") if form == "table" else None
+        self._table = table_of(columns) if form == "table" else None
         self._csv = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n") if form == "csv" else None
         if self._csv is not None:
             self._csv.writeheader()
