@@ -58,7 +58,8 @@ def load(folder: Path) -> ModuleType:
 @pytest.fixture
 def dev(tmp_path: Path) -> ModuleType:
     """The script in a small project of its own."""
-    for name in (".ci/requirements-dev.txt", "pyproject.toml", "onboard360_async/__init__.py"):
+    pins = (".ci/requirements-dev.txt", ".ci/requirements-bench.txt")
+    for name in (*pins, "pyproject.toml", "onboard360_async/__init__.py"):
         path = tmp_path / "project" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("as it was\n")
@@ -212,6 +213,54 @@ def test_missing_pins_are_said_in_one_line(dev: ModuleType) -> None:
         dev.prepare()
 
 
+# --- the benchmarks' peers ---
+
+
+def test_the_peers_are_installed_once_and_only_for_the_benchmarks(dev: ModuleType, maker: Maker) -> None:
+    """Making the environment leaves them out; the second time pip is not asked, and so no network is needed."""
+    dev.prepare()
+    assert not [asked for asked in maker.asked if "bench" in asked]
+    maker.told()
+    dev.prepare_bench()
+    assert [asked.split()[-1] for asked in maker.asked] == [str(dev.BENCH_PINS)]
+    assert maker.told() == ["--require-hashes"]
+    dev.prepare_bench()
+    assert maker.told() == []
+
+
+def test_the_peers_are_installed_anew_when_they_must(dev: ModuleType, maker: Maker) -> None:
+    """Other pins, an environment that was made anew, or an installation that failed."""
+    dev.prepare()
+    dev.prepare_bench()
+    maker.told()
+    dev.BENCH_PINS.write_text("moved\n")
+    maker.answer = lambda command: Done(command, 1, "", "interrupted")
+    with pytest.raises(SystemExit, match="could not install the benchmarks' peers"):
+        dev.prepare_bench()
+    maker.answer = lambda _: None
+    dev.prepare_bench()
+    dev.PINS.write_text("moved\n")
+    dev.prepare()
+    dev.prepare_bench()
+    assert maker.told() == ["--require-hashes", "--require-hashes", *WHOLE, "--require-hashes"]
+
+
+def test_missing_peers_pins_are_said_in_one_line(dev: ModuleType) -> None:
+    """With the command that makes them."""
+    dev.BENCH_PINS.unlink()
+    with pytest.raises(SystemExit, match=r"requirements-bench.txt is missing; `python3 dev lock`"):
+        dev.prepare_bench()
+
+
+def test_bench_installs_the_peers_before_it_measures(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And hands its arguments on."""
+    told: list[object] = []
+    monkeypatch.setattr(dev, "prepare_bench", lambda: told.append("peers"))
+    monkeypatch.setattr(dev, "become", lambda *command: told.append(command[1:]))
+    dev.bench(["budget", "--real"])
+    assert told == ["peers", ("-m", "benchmarks", "budget", "--real")]
+
+
 # --- the tasks ---
 
 
@@ -270,7 +319,8 @@ def test_lock_writes_pins_and_hands_the_index_on_unwritten(dev: ModuleType, uv: 
     """What pip is told reaches uv by its environment alone."""
     (tmp_path / "pins").write_text("x==1 --hash=sha256:aa\n")
     assert dev.lock([]) == 0
-    assert dev.PINS.read_text() == "x==1 --hash=sha256:aa\n"
+    for pins in (dev.PINS, dev.BENCH_PINS):
+        assert pins.read_text() == "x==1 --hash=sha256:aa\n"
     assert Path(f"{uv}.told").read_text() == "file:///index\n"
 
 
@@ -279,7 +329,21 @@ def test_lock_refuses_pins_that_hold_an_address(dev: ModuleType, uv: Path, tmp_p
     (tmp_path / "pins").write_text("--index-url file:///index\nx==1\n")
     with pytest.raises(SystemExit, match="not written"):
         dev.lock([])
-    assert dev.PINS.read_text() == "as it was\n"
+    assert (dev.PINS.read_text(), dev.BENCH_PINS.read_text()) == ("as it was\n", "as it was\n")
+
+
+def test_what_both_sets_of_pins_hold_has_one_version(dev: ModuleType, uv: Path, tmp_path: Path) -> None:
+    """They are installed side by side: the peers' pins are made under the constraint of the others, just made."""
+    (tmp_path / "pins").write_text("x==1 --hash=sha256:aa\n")
+    asked = 'echo "$@" >> ' + f"{uv}.asked"
+    uv.write_text(uv.read_text() + asked + "\n")
+    dev.lock(["--upgrade"])
+    ours, peers = (line.split() for line in Path(f"{uv}.asked").read_text().splitlines())
+    assert peers[peers.index("-c") + 1] == ours[ours.index("-o") + 1]
+    assert "--upgrade" in ours
+    assert "--upgrade" in peers
+    assert "bench" in peers
+    assert "bench" not in ours
 
 
 # --- the Python it is started with ---

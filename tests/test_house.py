@@ -103,10 +103,11 @@ def test_what_is_assumed_is_pinned() -> None:
 
 
 def test_pins_have_hashes_and_no_host() -> None:
-    """They name packages, and no place to get them from; there is one set of them."""
-    pins = (ROOT / ".ci" / "requirements-dev.txt").read_text()
-    assert "://" not in pins
-    assert "--hash=sha256:" in pins
+    """They name packages, and no place to get them from; there is one set of them, and one of the benchmarks' peers."""
+    for which in ("dev", "bench"):
+        pins = (ROOT / ".ci" / f"requirements-{which}.txt").read_text()
+        assert "://" not in pins
+        assert "--hash=sha256:" in pins
     assert not [path for path in ROOT.iterdir() if path.name in ("uv.lock", "pylock.toml")]
 
 
