@@ -1,7 +1,26 @@
-"""`python3 dev bench`: every benchmark, each beside a peer in the same run."""
+"""`python3 dev bench`: every benchmark, each beside a peer; `python3 dev bench NAME [OPTIONS]` runs one of them."""
 
 import asyncio
+import sys
+from collections.abc import Callable, Sequence
 
-from benchmarks import rates
+from benchmarks import budget, rates
 
-asyncio.run(rates.main())
+BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
+    "rates": lambda _: asyncio.run(rates.main()),
+    "budget": budget.main,
+}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """One of them, or all."""
+    if not arguments:
+        for run in BENCHMARKS.values():
+            run(())
+    elif arguments[0] in BENCHMARKS:
+        BENCHMARKS[arguments[0]](arguments[1:])
+    else:
+        sys.exit(f"no such benchmark: {arguments[0]}; there are {', '.join(BENCHMARKS)}")
+
+
+main(sys.argv[1:])

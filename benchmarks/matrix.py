@@ -1,0 +1,109 @@
+"""429s, share used and waits of each client against each way to cut a minute, in virtual time.
+
+Knows no clock but the virtual one, so that every run says the same.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from statistics import median
+
+from attrs import Factory, define
+
+from benchmarks.clients import CLIENTS, Client
+from benchmarks.minute import LIMIT, WINDOW_S, Job, Outcome, play
+from tests.budget.servers import Fixed, FixedFromFirst, Gcra, Server, SlidingCounter, SlidingLog, TokenBucket
+
+__all__ = ["SERVERS", "Row", "main", "print_rows", "row_of", "spread"]
+
+_WINDOW_NS = int(WINDOW_S) * 1_000_000_000
+
+# By name: a new one of limit and window, at an alignment.
+SERVERS: Mapping[str, Callable[[int], Server]] = {
+    "fixed": lambda phase: Fixed(LIMIT, _WINDOW_NS, phase),
+    "first": lambda _: FixedFromFirst(LIMIT, _WINDOW_NS),
+    "log": lambda _: SlidingLog(LIMIT, _WINDOW_NS),
+    "counter": lambda phase: SlidingCounter(LIMIT, _WINDOW_NS, phase),
+    "bucket": lambda _: TokenBucket(LIMIT, _WINDOW_NS),
+    "GCRA": lambda _: Gcra(LIMIT, _WINDOW_NS),
+}
+ALIGNMENTS = 3  # of the server's minute to the client's first request; with each the network is another one, too
+_LONG = Job(requests=2000, people=False)  # what share is used in the long run is read off this one
+_STALLED = Job(people=False, stall_s=(1.5 * WINDOW_S, 1.5 * WINDOW_S + 25))
+
+
+@define
+class Row:
+    """A client's line."""
+
+    refused: dict[str, list[int]] = Factory(dict)  # by server
+    used: float | None = None
+    finish: list[float] = Factory(list)
+    waits: list[float] = Factory(list)  # in windows
+    lost: list[int] = Factory(list)
+
+    def add(self, server: str, outcome: Outcome, job: Job) -> None:
+        """One more run."""
+        self.refused.setdefault(server, []).append(outcome.refused)
+        self.finish.append(outcome.finish(job))
+        self.waits += (wait_s / job.window_s for wait_s in outcome.waits)
+        self.lost.append(outcome.lost)
+
+
+def row_of(client: Client, job: Job, servers: Iterable[str] = SERVERS, alignments: int = ALIGNMENTS) -> Row:
+    """A client against all of them."""
+    row = Row()
+    for server in servers:
+        for number in range(alignments):
+            phase = number * _WINDOW_NS // alignments
+            row.add(server, play(client, SERVERS[server](phase), job, seed=number), job)
+    row.used = play(client, SERVERS["log"](0), _LONG, seed=0).used()
+    return row
+
+
+def spread(values: Sequence[float], form: str = "d") -> str:
+    """The least and the most, or the one value."""
+    least, most = format(min(values), form), format(max(values), form)
+    return least if least == most else f"{least}-{most}"
+
+
+def print_rows(rows: Iterable[tuple[Client, Row]], servers: Sequence[str]) -> None:
+    """The table, a line as soon as it is there."""
+    width = max(9, *map(len, servers)) + 1
+    heads = "".join(f"{server:>{width}}" for server in servers)
+    print(f"{'client':<36}{heads}{'used':>6}{'finish':>11}{'wait p50':>9}{'max':>6}{'lost':>9}")
+    for client, row in rows:
+        cells = "".join(f"{spread(row.refused[server]):>{width}}" for server in servers)
+        used = "-" if row.used is None else f"{row.used:.2f}"
+        waits = (f"{median(row.waits):.2f}", f"{max(row.waits):.2f}") if row.waits else ("-", "-")
+        name = f"{client.name} {client.version()}"
+        print(
+            f"{name:<36}{cells}{used:>6}{spread(row.finish, '.2f'):>11}{waits[0]:>9}{waits[1]:>6}{spread(row.lost):>9}",
+            flush=True,
+        )
+
+
+def _print_stall() -> None:
+    print("\nThe same after the network stalled for 25 s in the middle: 429s from a sliding log, without and with")
+    print("refused requests in the log")
+    for client in CLIENTS[2:]:
+        cells = []
+        for counts_refused in (False, True):
+            runs = range(ALIGNMENTS)
+            servers = (SlidingLog(LIMIT, _WINDOW_NS, counts_refused=counts_refused) for _ in runs)
+            outcomes = [play(client, server, _STALLED, seed=seed) for seed, server in zip(runs, servers, strict=True)]
+            cells.append(spread([outcome.refused for outcome in outcomes]))
+        print(f"{client.name:<36}{cells[0]:>10}{cells[1]:>10}", flush=True)
+
+
+def main() -> None:
+    """Both tables."""
+    job = Job()
+    print(
+        f"{job.requests} requests, {job.workers} workers, 0 to {job.jitter_s} s each way, {LIMIT} in {WINDOW_S:g} s, "
+        f"virtual time, {ALIGNMENTS} alignments.\n"
+        "429s by server; used: share of the limit in the long run, against the log; finish: in the least time there "
+        "is\n(a hundred at once, and a hundred after each minute); wait: a person's in the middle of the bulk job, in "
+        "windows,\nin a lane of its own where there is one (ours); lost: given up after 6 tries (SDKs: 3). "
+        "a-b: the least and the most.\n"
+    )
+    print_rows(((client, row_of(client, job)) for client in CLIENTS), list(SERVERS))
+    _print_stall()
