@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] = ()) -> None:
     """Run what is asked for; with nothing said, all parts but the real minutes and the picture."""
     parser = argparse.ArgumentParser(prog="python3 dev bench budget", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", choices=PARTS, help="one part alone")
-    parser.add_argument("--real", action="store_true", help="over HTTP, in real time: about five and a half windows")
+    parser.add_argument("--real", action="store_true", help="over HTTP, in real time: some minutes")
     parser.add_argument("--window", type=int, default=60, metavar="SECONDS", help="--real: a shorter minute")
     parser.add_argument("--plot", type=Path, metavar="FOLDER", help="draw rolling-minute.png and .svg there")
     asked = parser.parse_args(arguments)

@@ -12,7 +12,7 @@ from benchmarks.clients import CLIENTS, Client
 from benchmarks.minute import LIMIT, WINDOW_S, Job, Outcome, play
 from tests.budget.servers import Fixed, FixedFromFirst, Gcra, Server, SlidingCounter, SlidingLog, TokenBucket
 
-__all__ = ["SERVERS", "Row", "main", "print_rows", "row_of", "spread"]
+__all__ = ["SERVERS", "Row", "main", "print_head", "print_row", "row_of", "spread"]
 
 _WINDOW_NS = int(WINDOW_S) * 1_000_000_000
 
@@ -65,20 +65,26 @@ def spread(values: Sequence[float], form: str = "d") -> str:
     return least if least == most else f"{least}-{most}"
 
 
-def print_rows(rows: Iterable[tuple[Client, Row]], servers: Sequence[str]) -> None:
-    """The table, a line as soon as it is there."""
-    width = max(9, *map(len, servers)) + 1
-    heads = "".join(f"{server:>{width}}" for server in servers)
-    print(f"{'client':<36}{heads}{'used':>6}{'finish':>11}{'wait p50':>9}{'max':>6}{'lost':>9}")
-    for client, row in rows:
-        cells = "".join(f"{spread(row.refused[server]):>{width}}" for server in servers)
-        used = "-" if row.used is None else f"{row.used:.2f}"
-        waits = (f"{median(row.waits):.2f}", f"{max(row.waits):.2f}") if row.waits else ("-", "-")
-        name = f"{client.name} {client.version()}"
-        print(
-            f"{name:<36}{cells}{used:>6}{spread(row.finish, '.2f'):>11}{waits[0]:>9}{waits[1]:>6}{spread(row.lost):>9}",
-            flush=True,
-        )
+def print_head(servers: Sequence[str]) -> None:
+    """Of the table with a column for each server."""
+    heads = "".join(f"{server:>{_width(servers)}}" for server in servers)
+    print(f"{'client':<36}{heads}{'used':>6}{'finish':>11}{'wait p50':>9}{'max':>6}{'lost':>9}", flush=True)
+
+
+def print_row(client: Client, row: Row, servers: Sequence[str]) -> None:
+    """A client's line, as soon as it is there."""
+    cells = "".join(f"{spread(row.refused[server]):>{_width(servers)}}" for server in servers)
+    used = "-" if row.used is None else f"{row.used:.2f}"
+    p50, most = (f"{median(row.waits):.2f}", f"{max(row.waits):.2f}") if row.waits else ("-", "-")
+    print(
+        f"{client.name + ' ' + client.version():<36}{cells}{used:>6}{spread(row.finish, '.2f'):>11}{p50:>9}{most:>6}"
+        f"{spread(row.lost):>9}",
+        flush=True,
+    )
+
+
+def _width(servers: Sequence[str]) -> int:
+    return max(9, *map(len, servers)) + 1
 
 
 def _print_stall() -> None:
@@ -105,5 +111,7 @@ def main() -> None:
         "windows,\nin a lane of its own where there is one (ours); lost: given up after 6 tries (SDKs: 3). "
         "a-b: the least and the most.\n"
     )
-    print_rows(((client, row_of(client, job)) for client in CLIENTS), list(SERVERS))
+    print_head(list(SERVERS))
+    for client in CLIENTS:
+        print_row(client, row_of(client, job), list(SERVERS))
     _print_stall()
