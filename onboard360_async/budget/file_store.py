@@ -83,7 +83,7 @@ class FileStore:
             except BlockingIOError:
                 await asyncio.sleep(random.uniform(0.5, 1.5) * _LOCK_S)  # noqa: S311 - no secret
             except OSError as error:
-                raise StoreError(f"{self.path}: {error.strerror}") from None
+                raise StoreError(f"{self.path}: {error.strerror}", is_final=True) from None
 
     def _act(self, act: Callable[[int | None], T], flags: int) -> T:
         try:

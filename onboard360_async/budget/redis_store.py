@@ -32,11 +32,12 @@ class RedisStore:
         import redis.asyncio as client
         from redis.asyncio.retry import Retry
         from redis.backoff import NoBackoff
-        from redis.exceptions import RedisError
+        from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
 
         self._key = _PREFIX + name
         self._kept_ms = int(max(settings.STORE_KEPT_S * 1000, most_ns / 1_000_000))
         self._errors = (RedisError, OSError)
+        self._final = (AuthenticationError, AuthorizationError, NoPermissionError)
         self._where = urlsplit(url).hostname or urlsplit(url).path
         try:
             self._redis: Any = client.Redis.from_url(
@@ -72,4 +73,7 @@ class RedisStore:
             raise self._failed(error) from None
 
     def _failed(self, error: BaseException) -> StoreError:
-        return StoreError(f"Redis at {self._where}: {type(error).__name__}")
+        """In words without an address' password; what fails while it connects is told by its cause."""
+        cause = error.__cause__ if isinstance(error.__cause__, self._errors) else error
+        is_final = isinstance(cause, self._final)
+        return StoreError(f"Redis at {self._where}: {type(cause).__name__}", is_final=is_final)

@@ -167,7 +167,7 @@ class StoredLedger(Ledger):
         try:
             async with asyncio.timeout(patience_s):
                 answer = await self._exchange(store, wish, faults)
-        except TimeoutError:
+        except (StoreError, TimeoutError):
             fault = faults[-1] if faults else "no answer"
             if self._own is None:
                 raise BudgetStoreError(
@@ -203,6 +203,8 @@ class StoredLedger(Ledger):
                     return answer
             except StoreError as error:
                 faults.append(str(error))
+                if error.is_final:
+                    raise
                 pause_s = settings.STORE_FAULT_S
             await asyncio.sleep(random.uniform(0, pause_s))  # noqa: S311 - no secret
 

@@ -20,7 +20,14 @@ _REDIS: Final = ("redis", "rediss", "unix")  # URL schemes; unix:// is a Redis o
 
 
 class StoreError(Exception):
-    """A store that cannot be reached or used just now; the message holds no password."""
+    """A store that cannot be reached or used; the message holds no password.
+
+    `is_final`: asking again is of no use.
+    """
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
 
 
 @frozen

@@ -14,7 +14,6 @@ time, one W after a settle time, and now; of all phases with one p only the larg
 """
 
 from bisect import bisect_left, insort
-from collections import deque
 from collections.abc import Sequence
 from typing import Self
 
@@ -43,7 +42,7 @@ class Window:
         self._base = 0  # settle times that were forgotten; the number of _times[0]
         self._recent = 0  # the number of the first settle time in the last window
         self._until_mark = 0  # the number of the first settle time at or after the last phase made by _mark_leaving
-        self._groups: dict[int, deque[tuple[int, int]]] = {}  # by p: phases (c, a), by a, and the largest c in front
+        self._groups: dict[int, list[tuple[int, int]]] = {}  # by p: phases (c, a), by a, and the largest c in front
         self._seen = _LONG_AGO  # the latest moment that was looked at
         self._paused_until = _LONG_AGO
 
@@ -65,7 +64,7 @@ class Window:
         wait = 0
         if over > 0:  # the phase a = now: so many settle times must leave the window
             wait = self._times[self._recent - self._base + over - 1] + self.span_ns + 1 - now
-        if self._groups:
+        if self._groups and self._held + len(self._times) >= limit:  # else all that is known fits into any phase
             wait = max(wait, self._until_phases_hold(now, limit) - now)
         if wait == 0:
             self._held += 1
@@ -160,7 +159,7 @@ class Window:
         for p, phases in self._groups.items():
             c, a = phases[0]
             while a < first:
-                phases.popleft()
+                del phases[0]  # seldom more than a few: while a window fills there are many groups of one
                 if not phases:
                     empty.append(p)
                     break
@@ -231,7 +230,7 @@ class Window:
         c = p * (at + self.span_ns) - before * self.span_ns
         phases = self._groups.get(p)
         if phases is None:
-            phases = self._groups[p] = deque()
+            phases = self._groups[p] = []
         while phases and phases[-1][0] <= c:
             phases.pop()
         phases.append((c, at))

@@ -24,7 +24,7 @@ MUTATIONS: Final[Mapping[str, Changes]] = {
             "        self._held -= 1\n        at -= self.span_ns * 6 // 100\n        if at <",
         ),
     ),
-    "phases dropped": (("        if self._groups:\n", "        if False:\n"),),
+    "phases dropped": (("        if self._groups and self._held", "        if False and self._held"),),
     "only the phases settle + W dropped": (("                self._mark_leaving(index)\n", "                pass\n"),),
     "(a - W, a] for [a - W, a)": (
         ("if not times or times[-1] != at:", "if True:"),

@@ -17,8 +17,9 @@ from onboard360_async.budget.ledger import SlotOverError
 from onboard360_async.budget.slot import Slot
 from onboard360_async.budget.stored_gate import StoredGate
 from onboard360_async.errors import BudgetExhaustedError, BudgetStoreError, ConfigurationError, DeadlineError
-from tests.budget.servers import Server, servers_of
+from tests.budget.servers import Server, SlidingLog, servers_of
 from tests.budget.shelf import Shelf, ShelfStore
+from tests.budget.test_feedback import Shared
 from tests.budget.traffic import Load, Log, Workers
 from tests.budget.virtual import VirtualLoop, run
 
@@ -334,6 +335,17 @@ async def test_going_on_without_the_store(
         "the budget's store cannot be used",
         "the budget's store can be used again",
     }
+
+
+async def test_nobody_remembers(loop: VirtualLoop, shelf: Shelf) -> None:
+    """The store lost it and all who used it are gone, too: a few 429s at once, which pause everybody, and no storm."""
+    users = Shared(SlidingLog(100, MINUTE), random.Random(3))
+    await asyncio.gather(*(users.work(loop, shelf.budget(), [0] * 100) for _ in range(1)))
+    shelf.blob = None
+    budget, requests, began = shelf.budget(), [0] * 200, loop.time()
+    await asyncio.gather(*(users.work(loop, budget, requests) for _ in range(16)))
+    assert 0 < users.refused <= 40
+    assert loop.time() - began < 61 * 4
 
 
 async def test_a_lost_answer_of_a_swap_holds_nothing_up(loop: VirtualLoop, shelf: Shelf) -> None:

@@ -49,7 +49,9 @@ async def main(told: dict[str, Any]) -> dict[str, Any]:
         nonlocal refused
         refused += event.name == "answered" and event.status == 429
 
-    async with AsyncOnboard360("sk_test_1", base_url=told["url"], budget=budget, on_event=hear, timeout_s=5) as api:
+    async with AsyncOnboard360(
+        "sk_test_1", base_url=told["url"], budget=budget, on_event=hear, timeout_s=told["timeout_s"]
+    ) as api:
         await budget.refresh()
         print("ready", flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
