@@ -99,12 +99,12 @@ LIMITERS: dict[str, Callable[[int, float], Admit]] = {
 class Foreign(Listening):
     """The API on a free port. Each request takes up to `latency_s` on its way here, and as much back."""
 
-    def __init__(self, admit: Admit, *, latency_s: float, seed: int = 0) -> None:
+    def __init__(self, admit: Admit, *, latency_s: float, seed: int = 0, port: int = 0) -> None:
         self.refused = self.created = 0
         self.began = self.ended = 0.0
         self._admit, self._latency_s = admit, latency_s
         self._dice = random.Random(seed)
-        super().__init__()
+        super().__init__(port)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -135,6 +135,8 @@ class Foreign(Listening):
         if not self._admit(now):
             self.refused += 1
             return 429, {"error": "Rate limit exceeded", "details": ""}
+        if not body:
+            return 200, {"clients": []}
         self.created += 1
         client = json.loads(body) | {
             "id": str(self.created),

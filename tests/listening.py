@@ -11,12 +11,13 @@ __all__ = ["Listening"]
 class Listening(ABC):
     """`async with` it, and reach it at `url`."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self._server: asyncio.Server | None = None
+        self._port = port
         self.url = ""
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self.serve, "127.0.0.1", self._port)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 

@@ -6,6 +6,7 @@ swap whose fate is unknown is simply made again. Knows no lane; `stored_gate` as
 """
 
 import asyncio
+import itertools
 import logging
 import os
 import random
@@ -52,7 +53,7 @@ class StoredLedger(Ledger):
     """This process's side of books that are kept elsewhere."""
 
     __slots__ = (
-        "_books", "_down_until", "_is_astray", "_looked_at", "_looked_ns", "_make", "_news", "_number", "_own",
+        "_books", "_down_until", "_is_astray", "_looked_at", "_looked_ns", "_make", "_news", "_numbers", "_own",
         "_restricted_until", "_terms", "_warned", "holder", "name",
     )  # fmt: skip
 
@@ -67,7 +68,7 @@ class StoredLedger(Ledger):
         self._restricted_until = 0  # by our clock: with our own share at most
         self.name = ""  # of the books in the store
         self.holder = secrets.token_hex(4)
-        self._number = 0  # of the last ticket
+        self._numbers = itertools.count(1)  # of tickets; threads may ask at once
         self._news: list[News] = []
         self._books = Books(terms, "")  # as last seen, with our news
         self._looked_ns = self._looked_at = 0  # when that was, by the store's clock and by ours
@@ -117,8 +118,7 @@ class StoredLedger(Ledger):
 
     def ticket(self, keep: int, grace_s: float, post: Callable[[News], None]) -> Ticket:
         """A ticket to ask with; what becomes of it is handed to `post`, which must `note` it."""
-        self._number += 1
-        return Ticket(f"{self.holder}.{self._number:x}", keep, int(grace_s * SECOND), self.clock, post)
+        return Ticket(f"{self.holder}.{next(self._numbers):x}", keep, int(grace_s * SECOND), self.clock, post)
 
     def note(self, news: News) -> None:
         """Take it into our own copy now, and to the store with the next exchange."""
@@ -158,7 +158,8 @@ class StoredLedger(Ledger):
                 if ticket.was_asked:
                     self.note(ticket.release_news())
                 elif self._own is not None:
-                    self._own.release(ticket.id)
+                    with self.lock:
+                        self._own.release(ticket.id)
         return answer
 
     async def _exchange_or_go_on(self, store: Store, wish: Wish) -> Answer:
@@ -233,10 +234,11 @@ class StoredLedger(Ledger):
         went_back = not is_new and books.epoch == mine.epoch and books.sequence < mine.sequence
         if went_back:
             books.epoch = secrets.token_hex(4)  # the others must see it, too
-        is_lost = bool(mine.epoch) and books.epoch != mine.epoch
-        if is_lost or self._is_astray:
+        has_jumped = now > self._now() + SECOND  # a clock set ahead would make the past older than it is
+        knows_more = bool(mine.epoch) and (books.epoch != mine.epoch or has_jumped)
+        if knows_more or self._is_astray:
             self._put_back(books, now, asked_at)
-        return books, is_lost or self._is_astray or (is_new and loaded.blob is not None)
+        return books, knows_more or self._is_astray or (is_new and loaded.blob is not None)
 
     def _put_back(self, books: Books, now: int, asked_at: int) -> None:
         """What we know and the store does not; of our own tickets we alone know which are still held."""

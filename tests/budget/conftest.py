@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
+from tests.budget.shelf import Shelf
 from tests.budget.virtual import VirtualLoop
 
 
@@ -19,3 +20,9 @@ async def loop() -> VirtualLoop:
     running = asyncio.get_running_loop()
     assert isinstance(running, VirtualLoop)
     return running
+
+
+@pytest.fixture
+def shelf(loop: VirtualLoop) -> Shelf:
+    """An empty store with a millisecond to it and back."""
+    return Shelf(loop.clock, trip_s=0.001)

