@@ -10,7 +10,8 @@ counter at any alignment. tests/budget holds it against models of all of them, a
 
 Why it is quick: with n settled before a and `out` granted and not released, a phase is two constants, p and
 c = p * (a + W) - n * W, and holds while c <= (L - 1 - out) * W + p * s. The left side can peak only at a settle
-time, one W after a settle time, and now; of all phases with one p only the largest c can bind.
+time, one W after a settle time, and now; of all phases with one p only the largest c can bind. And what is left of the
+right side says how many more must be out before that one can, so most groups need not even be looked at.
 """
 
 from bisect import bisect_left, insort
@@ -19,8 +20,8 @@ from typing import Self
 
 __all__ = ["Window"]
 
-_TRIM = 64  # settle times out of reach that are forgotten together; only saves work
-_LONG_AGO = -(2**63)  # nanoseconds; before any clock
+_TRIM = 32  # settle times out of reach, and groups, that are forgotten together; only saves work
+_LONG_AGO = -(2**63)  # nanoseconds; before any clock, and less than anything that is out
 
 
 class Window:
@@ -31,7 +32,8 @@ class Window:
     """
 
     __slots__ = (
-        "_base", "_groups", "_held", "_paused_until", "_recent", "_seen", "_times", "_until_mark", "limit", "span_ns",
+        "_base", "_due", "_groups", "_held", "_paused_until", "_recent", "_seen", "_times", "_until_mark", "limit",
+        "span_ns",
     )  # fmt: skip
 
     def __init__(self, limit: int, window_ns: int) -> None:
@@ -43,6 +45,7 @@ class Window:
         self._recent = 0  # the number of the first settle time in the last window
         self._until_mark = 0  # the number of the first settle time at or after the last phase made by _mark_leaving
         self._groups: dict[int, list[tuple[int, int]]] = {}  # by p: phases (c, a), by a, and the largest c in front
+        self._due: dict[int, int] = {}  # by p: how many must be out, less the limit, before its phases can bind
         self._seen = _LONG_AGO  # the latest moment that was looked at
         self._paused_until = _LONG_AGO
 
@@ -142,6 +145,7 @@ class Window:
             setattr(twin, name, getattr(self, name))
         twin._times = self._times.copy()  # noqa: SLF001 - one of our own kind
         twin._groups = {p: phases.copy() for p, phases in self._groups.items()}  # noqa: SLF001 - as above
+        twin._due = self._due.copy()  # noqa: SLF001 - as above
         return twin
 
     # --- the rule ---
@@ -152,26 +156,29 @@ class Window:
 
     def _until_phases_hold(self, now: int, limit: int) -> int:
         """All phases but now: each is over after one window, or outweighed before."""
-        room = (limit - 1 - self._out) * self.span_ns
-        first = now - self.span_ns
-        until = now
-        empty = []
-        for p, phases in self._groups.items():
+        span, out = self.span_ns, self._out - limit
+        room, first = (-1 - out) * span, now - span
+        until, gone = now, []
+        for p, due in self._due.items():
+            if out < due:
+                continue  # while a window fills for the first time there are many groups, and most are far from it
+            phases = self._groups[p]
+            while phases and phases[0][1] < first:
+                del phases[0]
+            if not phases:
+                gone.append(p)
+                continue
             c, a = phases[0]
-            while a < first:
-                del phases[0]  # seldom more than a few: while a window fills there are many groups of one
-                if not phases:
-                    empty.append(p)
-                    break
-                c, a = phases[0]
-            else:
-                if c > room + p * now:
-                    over_at = a + self.span_ns + 1
-                    if p:
-                        over_at = min(over_at, -((room - c) // p))  # the first s with c <= room + p * s
-                    until = max(until, over_at)
-        for p in empty:
-            del self._groups[p]
+            spare = room + p * now - c  # time only adds to it
+            if spare >= 0:
+                self._due[p] = out + spare // span + 1
+                continue
+            over_at = a + span + 1
+            if p:
+                over_at = min(over_at, -((room - c) // p))  # the first s with c <= room + p * s
+            until = max(until, over_at)
+        for p in gone:
+            del self._groups[p], self._due[p]
         return until
 
     # --- its books ---
@@ -194,13 +201,21 @@ class Window:
         if end and times[-1] < oldest:
             self._forget(end)
             self._groups.clear()  # a phase is at most one window younger than the last settle
+            self._due.clear()
         elif end > _TRIM and times[_TRIM] < oldest:
             self._forget(_TRIM)
+            if len(self._groups) > _TRIM:
+                self._forget_phases(first)
         return now
 
     def _forget(self, count: int) -> None:
         del self._times[:count]
         self._base += count
+
+    def _forget_phases(self, first: int) -> None:
+        """All that ended before `first`: while nobody looks at a group, its phases end unseen."""
+        for p in [p for p, phases in self._groups.items() if phases[-1][1] < first]:
+            del self._groups[p], self._due[p]
 
     def _append(self, at: int) -> None:
         """A settle at or after all others, and its phase a = t."""
@@ -233,6 +248,8 @@ class Window:
             phases = self._groups[p] = []
         while phases and phases[-1][0] <= c:
             phases.pop()
+        if not phases:
+            self._due[p] = _LONG_AGO  # the front is new: look at it
         phases.append((c, at))
 
     def _rebuild(self) -> None:
@@ -240,6 +257,7 @@ class Window:
         seen, times = self._seen, self._times
         self._times = []
         self._groups.clear()
+        self._due.clear()
         self._recent = self._until_mark = self._base
         self._seen = _LONG_AGO
         for at in times:

@@ -33,7 +33,7 @@ MUTATIONS: Final[Mapping[str, Changes]] = {
     ),
     "in flight not counted": (
         ("over = self._held + settled + 1", "over = settled + 1"),
-        ("room = (limit - 1 - self._out) * self.span_ns", "room = (limit - 1 - self._out + self._held) * self.span_ns"),
+        ("out = self.span_ns, self._out - limit", "out = self.span_ns, self._out - self._held - limit"),
     ),
     "a late settle appended unsorted": (("insort(self._times, at)", "self._times.append(at)"),),
 }

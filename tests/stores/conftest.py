@@ -10,10 +10,10 @@ import pytest
 from tests.stores.servers import KINDS, RealServer, find
 
 
-def _running(kind: str, folder: Path) -> Iterator[RealServer]:
-    program = find(kind)
+def _running(folder: Path, *kinds: str) -> Iterator[RealServer]:
+    program = find(*kinds)
     if program is None:
-        pytest.skip(f"there is no {kind}-server on the PATH, nor a package that brings one")
+        pytest.skip(f"there is no {' or '.join(kinds)} server on the PATH, nor a package that brings one")
     server = RealServer(program, folder)
     server.start()
     yield server
@@ -27,14 +27,14 @@ def any_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if told and request.param == "redis":
         yield told
         return
-    for server in _running(request.param, tmp_path_factory.mktemp(request.param)):
+    for server in _running(tmp_path_factory.mktemp("server"), request.param):
         yield server.url
 
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[RealServer]:
     """A Redis that is this test's own, to be frozen, flushed and killed."""
-    yield from _running("redis", tmp_path)
+    yield from _running(tmp_path, "redis", "redis 6")
 
 
 @pytest.fixture

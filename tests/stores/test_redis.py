@@ -173,7 +173,7 @@ async def test_without_redis_nothing_is_sent_or_a_share_is(server: RealServer, s
 
 async def test_a_password_by_url(tmp_path: Path, scope: str) -> None:
     """It is used, and stands in no error, repr or log."""
-    program = find("redis")
+    program = find("redis", "redis 6")
     if program is None:
         pytest.skip("there is no redis-server here")
     server = RealServer(program, tmp_path, "--requirepass", "hush-hush")
@@ -193,7 +193,7 @@ async def test_a_password_by_url(tmp_path: Path, scope: str) -> None:
 
 async def test_tls_by_url(tmp_path: Path, scope: str) -> None:
     """rediss:// with a private authority; without it the server is not believed."""
-    program = find("redis")
+    program = find("redis", "redis 6")
     if program is None:
         pytest.skip("there is no redis-server here")
     authority = trustme.CA()
