@@ -4,11 +4,12 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import budget, rates
+from benchmarks import budget, rates, stores
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
     "rates": lambda _: asyncio.run(rates.main()),
     "budget": budget.main,
+    "stores": stores.main,
 }
 
 

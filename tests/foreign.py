@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from tests.listening import Listening
 
-__all__ = ["LIMITERS", "Foreign"]
+__all__ = ["LIMITERS", "Admit", "Foreign", "every_way"]
 
 Admit = Callable[[float], bool]
 
@@ -94,6 +94,16 @@ LIMITERS: dict[str, Callable[[int, float], Admit]] = {
     "sliding counter": sliding_counter,
     "token bucket": token_bucket,
 }
+
+
+def every_way(limit: int, window: float) -> Admit:
+    """Refuses whenever any of them would: what no server refuses, none of them refuses."""
+    ways = [make(limit, window) for make in LIMITERS.values()]
+
+    def admit(now: float) -> bool:
+        return all([way(now) for way in ways])  # noqa: C419 - each must count
+
+    return admit
 
 
 class Foreign(Listening):

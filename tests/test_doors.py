@@ -8,20 +8,10 @@ import pytest
 
 from onboard360_async import AsyncOnboard360, Budget, Onboard360, settings
 from onboard360_async.budget import registry
-from tests.foreign import LIMITERS, Admit, Foreign
+from tests.foreign import Foreign, every_way
 
 LIMIT, WINDOW_S, EACH = 50, 1.0, 60
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
-
-
-def every_way() -> Admit:
-    """Refuses whenever any of the ways to cut a minute would."""
-    ways = [make(LIMIT, WINDOW_S) for make in LIMITERS.values()]
-
-    def admit(now: float) -> bool:
-        return all([way(now) for way in ways])  # noqa: C419 - each must count
-
-    return admit
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -65,7 +55,7 @@ async def from_import(url: str, store: str, folder: Path) -> None:
 async def test_three_doors_share_one_minute(store: str, tmp_path: Path) -> None:
     """All at once on a strict server: nobody is refused, and together they take as long as one who sends all."""
     doors: tuple[Callable[[str, str, Path], Awaitable[None]], ...] = (from_async, from_blocking, from_import)
-    async with Foreign(every_way(), latency_s=0.01) as service:
+    async with Foreign(every_way(LIMIT, WINDOW_S), latency_s=0.01) as service:
         await asyncio.gather(*(door(service.url, store, tmp_path) for door in doors))
     assert (service.created, service.refused) == (3 * EACH, 0)
     assert service.ended - service.began >= (3 * EACH / LIMIT - 1) * WINDOW_S
@@ -78,7 +68,7 @@ def test_two_runs_in_a_row_keep_the_history(store: str, tmp_path: Path) -> None:
         async with service:
             await from_async(service.url, store, tmp_path)
 
-    admit, url = every_way(), ""
+    admit, url = every_way(LIMIT, WINDOW_S), ""
     for _ in range(2):
         service = Foreign(admit, latency_s=0.01, port=int(url.rpartition(":")[2] or 0))
         asyncio.run(run(service))

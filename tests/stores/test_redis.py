@@ -1,13 +1,9 @@
 """A budget in a real Redis, shared by real processes: no 429, nearly all of the rate, whatever becomes of either."""
 
 import asyncio
-import json
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import redis
@@ -16,59 +12,21 @@ import trustme
 from onboard360_async import AsyncOnboard360, Budget, Onboard360, errors, settings
 from onboard360_async.budget.redis_store import RedisStore
 from onboard360_async.sandbox import Sandbox
-from tests.foreign import LIMITERS, Admit, Foreign
+from tests.foreign import Foreign, every_way
 from tests.stores.servers import RealServer, find
 from tests.stores.worker import counted
+from tests.stores.workers import Workers
 
 ROOT = Path(__file__).parents[2]
 LIMIT, WINDOW_S, LATENCY_S = 100, 3.0, 0.05
 RATE = (LIMIT - 1) / (WINDOW_S * 61 / 60 + LATENCY_S)  # the rule's own, in the long run
 
 
-def every_way(limit: int, window_s: float) -> Admit:
-    """A server that refuses whenever any of them would: fixed, from first, sliding, counter, bucket."""
-    ways = [make(limit, window_s) for make in LIMITERS.values()]
-
-    def admit(now: float) -> bool:
-        return all([way(now) for way in ways])  # noqa: C419 - each must count
-
-    return admit
-
-
-class Workers:
-    """Processes that are told what to do, and begin together."""
-
-    def __init__(self, **told: Any) -> None:
-        self.told = {"window_s": WINDOW_S, "workers": 16, "clock_ahead_s": 0.0, "timeout_s": 5.0} | told
-        self.processes: list[asyncio.subprocess.Process] = []
-
-    async def start(self, count: int, **other: list[Any]) -> None:
-        for number in range(count):
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "tests.stores.worker", cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
-            told = self.told | {name: values[number] for name, values in other.items()}
-            assert process.stdin is not None
-            process.stdin.write(json.dumps(told).encode() + b"\n")
-            self.processes.append(process)
-        for process in self.processes:
-            assert process.stdout is not None
-            assert await process.stdout.readline() == b"ready\n"
-
-    async def go(self) -> list[dict[str, Any]]:
-        for process in self.processes:
-            assert process.stdin is not None
-            process.stdin.write(b"go\n")
-        done = await asyncio.gather(*(process.communicate() for process in self.processes))
-        assert [process.returncode for process in self.processes] == [0] * len(self.processes)
-        return [json.loads(out) for out, _ in done]
-
-
 @pytest.mark.timeout(60)
 async def test_four_processes_share_one_minute(any_url: str, scope: str) -> None:
     """Sixteen workers each, 480 requests, hosts' clocks half a second wrong: no 429, 98 % of the rate, few trips."""
     async with Foreign(every_way(LIMIT, WINDOW_S), latency_s=LATENCY_S) as service:
-        workers = Workers(url=service.url, store=any_url, scope=scope, requests=120)
+        workers = Workers(WINDOW_S, url=service.url, store=any_url, scope=scope, requests=120)
         await workers.start(4, clock_ahead_s=[0.5, -0.5, 0.0, 0.0])
         done = await workers.go()
     assert (service.created, service.refused) == (480, 0)
@@ -81,7 +39,7 @@ async def test_four_processes_share_one_minute(any_url: str, scope: str) -> None
 async def test_a_worker_that_is_killed_gives_its_leases_back(server: RealServer, scope: str) -> None:
     """Killed with -9 while five of its requests hang: they count until their time-out, and a window more."""
     async with Foreign(every_way(LIMIT, WINDOW_S), latency_s=30.0) as hanging:
-        workers = Workers(url=hanging.url, store=server.url, scope=scope, requests=5, timeout_s=1.0)
+        workers = Workers(WINDOW_S, url=hanging.url, store=server.url, scope=scope, requests=5, timeout_s=1.0)
         await workers.start(1)
         going = asyncio.create_task(workers.go())
         budget = Budget(store=server.url, scope=scope, window_s=WINDOW_S)
