@@ -16,8 +16,14 @@ from onboard360_async.sandbox import Sandbox
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+GUIDES = sorted((ROOT / "onboard360_async" / "guides").glob("*.md"))
+PAGES = {path.name: path for path in (ROOT / "README.md", *GUIDES)}
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
-BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+BLOCKS = {
+    f"{name} {number}": block
+    for name, path in PAGES.items()
+    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL))
+}
 
 
 @pytest.fixture
@@ -28,8 +34,8 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield os.environ | {"ONBOARD360_API_KEY": sandbox.api_key, "ONBOARD360_BASE_URL": sandbox.url}
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_the_readmes_code_runs_as_pasted(block: str, environment: dict[str, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
+def test_the_docs_code_runs_as_pasted(block: str, environment: dict[str, str], tmp_path: Path) -> None:
     """Each block alone, in an empty folder, with every warning shown; it prints something and nothing goes wrong."""
     path = tmp_path / "pasted.py"
     path.write_text(block)
@@ -56,6 +62,24 @@ def test_every_link_within_the_readme_leads_somewhere() -> None:
         for title in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
     }
     assert set(re.findall(r"\(#([\w-]+)\)", README)) <= headings
+
+
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
+    """From the page where it stands, pictures too."""
+    links = re.findall(r"\]\(([^#)\s]+)[^)]*\)", path.read_text())
+    assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
+def test_what_a_guide_says_is_held_by_tests_that_are_there(path: Path) -> None:
+    """A promise names its test; a test that was renamed must not leave the promise alone."""
+    tests = "\n".join(each.read_text() for each in (ROOT / "tests").rglob("test_*.py"))
+    named = set(re.findall(r"`(test_\w+)`", path.read_text()))
+    assert len(named) > 5
+    assert [name for name in named if f"def {name}(" not in tests] == []
+    files = set(re.findall(r"`(?:tests/[\w/]+/)?(test_\w+\.py)`", path.read_text()))
+    assert files <= {each.name for each in (ROOT / "tests").rglob("test_*.py")}
 
 
 def commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
