@@ -59,6 +59,10 @@ MAX_ITEM_CHARS: Final = 16 * 1024 * 1024  # characters of one element or member;
 RETRY_ITEM_CHARS: Final = 4096  # characters; a longer element doubles before it is tried again; our choice
 ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths that look like a silent cap; our choice
 
+# The command
+WATCH_EVERY_S: Final = 1.0  # seconds between two looks of `onboard360 budget --watch`; our choice
+WAITING_TOLD_S: Final = 2.0  # seconds that a command waits for the budget before it says so; our choice
+
 # An import
 IMPORT_CONCURRENCY: Final = 4  # POSTs in flight; our choice: bounds what a crash leaves unknown
 MAX_EMAIL_CHARS: Final = 254  # characters; our choice, after RFC 5321
@@ -69,4 +73,3 @@ IMPORT_MOST_NOT_FOUND: Final = 10  # 404s in a row after which an import stops: 
 IMPORT_MOST_LOST: Final = 10  # unknown outcomes in a row after which an import stops: a dead server; our choice
 
 # The command
-WATCH_EVERY_S: Final = 1.0  # seconds between two looks of `onboard360 budget --watch`; our choice

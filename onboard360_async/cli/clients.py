@@ -10,6 +10,7 @@ from onboard360_async.api import UNSET, AsyncOnboard360
 from onboard360_async.checks import IS_ID
 from onboard360_async.cli.flags import Access, access_flags, output_flags
 from onboard360_async.cli.show import row_of, show
+from onboard360_async.cli.waiting import Waiting
 
 __all__ = ["campaigns", "clients"]
 
@@ -34,7 +35,7 @@ def list_campaigns(access: Access, form: str, output: Path | None) -> None:
     """All published campaigns."""
 
     async def work() -> None:
-        async with access.open() as api:
+        async with access.open(on_event=Waiting()) as api:
             found = await api.list_campaigns()
         with show(form, _CAMPAIGN, output) as rows:
             rows.write(map(row_of, found))
@@ -58,7 +59,7 @@ def list_clients(access: Access, campaign: str | None, form: str, output: Path |
     """
 
     async def work() -> None:
-        async with access.open() as api:
+        async with access.open(on_event=Waiting()) as api:
             campaign_id = UNSET if campaign is None else await _campaign_id(api, campaign)
             with show(form, _CLIENT, output) as rows:
                 async for batch in api.iter_clients(campaign_id=campaign_id).batches():
@@ -81,7 +82,7 @@ def add_client(access: Access, campaign: str, dry_run: bool, form: str, output: 
     """Add one client, and show the onboarding link, which the API says only this once."""
 
     async def work() -> None:
-        async with access.open() as api:
+        async with access.open(on_event=Waiting()) as api:
             campaign_id = await _campaign_id(api, campaign)
             if dry_run:
                 click.echo(f"Would add one client to campaign {campaign_id}; nothing was sent.", err=True)
