@@ -71,5 +71,3 @@ PROGRESS_LEAST_S: Final = 2.0  # seconds between them in a short import; our cho
 IMPORT_MOST_REFUSED: Final = 10  # 429s in a row after which an import stops; our choice
 IMPORT_MOST_NOT_FOUND: Final = 10  # 404s in a row after which an import stops: a wrong campaign; our choice
 IMPORT_MOST_LOST: Final = 10  # unknown outcomes in a row after which an import stops: a dead server; our choice
-
-# The command

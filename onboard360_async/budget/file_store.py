@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import random
+import stat
 import time
 from collections.abc import Callable
 from functools import cache
@@ -44,11 +45,21 @@ def state_file(name: str) -> Path:
     if fcntl is None:
         raise ConfigurationError("A budget in a file needs file locks, which this system does not have.")
     folder = user_state_path(_FOLDER)
+    file = folder / f"budget-{name}.json"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(folder, 0o700)
+        if file.exists():
+            _make_private(file, 0o600)
     except OSError as error:
         raise ConfigurationError(f"Cannot keep the budget in {folder}: {error.strerror}.") from None
-    return folder / f"budget-{name}.json"
+    return file
+
+
+def _make_private(path: Path, mode: int) -> None:
+    """It tells when somebody works, and who: nobody else's business, whatever it was before."""
+    if stat.S_IMODE(path.stat().st_mode) & ~mode:
+        path.chmod(mode)
 
 
 class FileStore:

@@ -201,6 +201,18 @@ async def test_budgets_of_one_name_share_the_file(loop: VirtualLoop, home: Path)
     assert (await Budget(3, store="file", scope="other", clock=loop.clock).refresh()).used == 0
 
 
+async def test_what_others_could_read_is_made_private(loop: VirtualLoop, home: Path) -> None:
+    """A folder or file with a looser mode, from wherever it came."""
+    budget = Budget(store="file", scope="acme", clock=loop.clock)
+    async with budget.slot() as slot:
+        slot.answered()
+    (file,) = home.iterdir()
+    home.chmod(0o755)
+    file.chmod(0o644)
+    await Budget(store="file", scope="acme", clock=loop.clock).refresh()
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (home, file)] == [0o700, 0o600]
+
+
 async def test_what_was_answered_is_told_at_once(loop: VirtualLoop, home: Path) -> None:
     """A file costs nothing, so nothing waits to be told: the next run sees it settled."""
     budget = Budget(store="file", scope="acme", clock=loop.clock)
