@@ -171,20 +171,23 @@ class Books:
         return json.dumps(page, separators=(",", ":")).encode()
 
     @classmethod
-    def read(cls, blob: bytes, now: int, terms: Terms) -> Self:
-        """The books as they were written, moved on to `now`. ValueError if this is nothing that we wrote."""
+    def read(cls, blob: bytes, now: int, terms: Terms, *, ahead: int = 0) -> Self:
+        """The books as they were written, moved on to `now`. ValueError if this is nothing that we wrote.
+
+        `ahead`: how far the clock was set ahead since; what it went by that has not passed.
+        """
         try:
-            return cls._read(json.loads(blob), now, terms)
+            return cls._read(json.loads(blob), now, terms, ahead)
         except (TypeError, KeyError, AttributeError, RecursionError) as error:
             raise ValueError(type(error).__name__) from None
 
     @classmethod
-    def _read(cls, page: Mapping[str, object], now: int, terms: Terms) -> Self:
+    def _read(cls, page: Mapping[str, object], now: int, terms: Terms, ahead: int) -> Self:
         if page["format"] != _FORMAT:
             raise ValueError("format")
         books = cls(terms, _text(page["epoch"]))
         books.sequence = _whole(page["sequence"])
-        then = min(now, _whole(page["written_ns"]))  # a clock that was set back: as if no time had passed
+        then = min(now, _whole(page["written_ns"]) + ahead)  # a clock that was set back: as if no time had passed
         gaps = [_whole(gap) for gap in _items(page["gaps_ns"])]
         settled = [then - age for age in accumulate(reversed(gaps))][::-1]
         books.leases = {_text(ticket): then + left for ticket, left in _numbers(page["leases_ns"])}

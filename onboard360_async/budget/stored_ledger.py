@@ -1,8 +1,8 @@
 """The books of one key in a store: asked and told by whole states, loaded and swapped, so that the rule stays one.
 
 A copy of the books is remembered, with our own news in it: it is what is looked at between two questions, what is put
-back when the store lost its own, and what `on_store_error="local"` goes on with. Told twice, news change nothing, so a
-swap whose fate is unknown is simply made again. Knows no lane; `stored_gate` asks for those who wait.
+back when the store lost its own, and what `on_store_error="local"` goes on with. Told twice, news count once, so a swap
+whose fate is unknown is simply made again. Knows no lane; `stored_gate` asks for those who wait.
 """
 
 import asyncio
@@ -192,6 +192,7 @@ class StoredLedger(Ledger):
             try:
                 asked_at = self.clock()
                 loaded = await store.load()
+                answered_at = self.clock()
                 with self.lock:
                     books, must_write = self._read(loaded, asked_at)
                     news = [each for each in self._news if each.at <= asked_at]
@@ -200,7 +201,7 @@ class StoredLedger(Ledger):
                     answer, changed = self._ask(books, loaded.now_ns, wish)
                     blob = books.write(loaded.now_ns) if must_write or changed or news else b""
                 if not blob or await self._swap(store, blob, loaded.version, answer.granted, asked_at):
-                    self._remember(books, loaded.now_ns, news)
+                    self._remember(books, loaded.now_ns, answered_at, news)
                     return answer
             except StoreError as error:
                 faults.append(str(error))
@@ -221,11 +222,12 @@ class StoredLedger(Ledger):
     def _read(self, loaded: Loaded, asked_at: int) -> tuple[Books, bool]:
         """The books as they stand in the store, and whether they are to be written whatever else happens."""
         mine, now = self._books, loaded.now_ns
-        is_new = True
+        is_new, ahead = True, now - self._now() if mine.epoch else 0
+        ahead = ahead if ahead > SECOND else 0  # more than a trip: the clock was set, and no time has passed by that
         books = Books(self._terms, secrets.token_hex(4))
         if loaded.blob is not None:
             try:
-                books, is_new = Books.read(loaded.blob, now, self._terms), False
+                books, is_new = Books.read(loaded.blob, now, self._terms, ahead=ahead), False
             except ValueError:
                 books.fill(now)
                 if not self._warned:
@@ -234,11 +236,10 @@ class StoredLedger(Ledger):
         went_back = not is_new and books.epoch == mine.epoch and books.sequence < mine.sequence
         if went_back:
             books.epoch = secrets.token_hex(4)  # the others must see it, too
-        has_jumped = now > self._now() + SECOND  # a clock set ahead would make the past older than it is
-        knows_more = bool(mine.epoch) and (books.epoch != mine.epoch or has_jumped)
-        if knows_more or self._is_astray:
+        is_lost = bool(mine.epoch) and books.epoch != mine.epoch
+        if is_lost or self._is_astray:
             self._put_back(books, now, asked_at)
-        return books, knows_more or self._is_astray or (is_new and loaded.blob is not None)
+        return books, is_lost or self._is_astray or bool(ahead) or (is_new and loaded.blob is not None)
 
     def _put_back(self, books: Books, now: int, asked_at: int) -> None:
         """What we know and the store does not; of our own tickets we alone know which are still held."""
@@ -295,14 +296,14 @@ class StoredLedger(Ledger):
             books.keep_turn(self.holder, now + wait + int(self.span_ns * settings.STORE_TURN_SHARE))
         return wait, not is_kept
 
-    def _remember(self, books: Books, now: int, told: Sequence[News]) -> None:
+    def _remember(self, books: Books, now: int, at: int, told: Sequence[News]) -> None:
         """These are the books now; what came meanwhile is still news."""
         with self.lock:
             self._news = [each for each in self._news if each not in told]
             mine = self._books
             if books.epoch == mine.epoch and books.sequence < mine.sequence:
                 return  # another loop of this process has seen more
-            self._books, self._looked_ns, self._looked_at = books, now, self.clock()
+            self._books, self._looked_ns, self._looked_at = books, now, at
             for each in self._news:
                 self._change(books, each, self._now())
 

@@ -112,6 +112,21 @@ def test_a_clock_that_was_set_back_makes_the_past_younger(back_s: int) -> None:
     assert Books.read(again.write(now), now + MINUTE, books.terms).window.used(now + MINUTE) == 0
 
 
+def test_a_clock_that_was_set_ahead_makes_nothing_older() -> None:
+    """Known by how much, that time has not passed; what was written after that is taken for just written."""
+    hour = 3600 * SECOND
+    books = books_of(3)
+    used_up(books, START, 2)
+    now = START + hour + 10 * SECOND
+    again = Books.read(books.write(START), now, books.terms, ahead=hour)
+    assert again.window.used(now) == 2
+    assert again.window.used(now + 50 * SECOND) == 2
+    assert again.window.used(now + 51 * SECOND) == 0
+    later = Books.read(again.write(now), now + SECOND, books.terms, ahead=hour)
+    assert later.window.used(now + 51 * SECOND) == 2
+    assert later.window.used(now + 52 * SECOND) == 0
+
+
 def test_a_lease_that_nobody_ends_is_a_settle_at_its_end() -> None:
     """A worker was killed: its slot counts until then and a window more, and telling afterwards changes nothing."""
     books = books_of(1)

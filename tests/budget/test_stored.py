@@ -9,22 +9,12 @@ from hypothesis import strategies as st
 
 from tests.budget.company import is_idle, servers
 from tests.budget.shelf import Shelf, ShelfStore
-from tests.budget.traffic import Load, Workers
+from tests.budget.traffic import LOADS, Load, Workers
 from tests.budget.virtual import VirtualLoop, run
 
 FEW = settings(deadline=None, derandomize=True, max_examples=25)
-SHARES = st.sampled_from((0.0, 0.3))
 SEEDS = st.integers(0, 2**32)
 LIMITS = st.integers(1, 6) | st.just(100)
-TRAFFIC = st.builds(
-    Load,
-    trip_s=st.sampled_from((0.0, 1.2, 25.0)),
-    gap_s=st.sampled_from((0.0, 10.0)),
-    lost=SHARES,
-    unsent=SHARES,
-    bulk=SHARES,
-    limited=SHARES,
-)
 
 
 # --- the promise ---
@@ -35,7 +25,7 @@ TRAFFIC = st.builds(
     limit=LIMITS,
     processes=st.integers(1, 3),
     keep=st.integers(0, 3),
-    load=TRAFFIC,
+    load=LOADS,
     trip_s=st.sampled_from((0.0, 0.002, 0.1)),
     lost_answers=st.sampled_from((0.0, 0.1)),
     seed=SEEDS,
@@ -126,7 +116,7 @@ class Mortal(ShelfStore):
 
 
 @FEW
-@given(limit=LIMITS, trips=st.integers(0, 30), load=TRAFFIC, seed=SEEDS)
+@given(limit=LIMITS, trips=st.integers(0, 30), load=LOADS, seed=SEEDS)
 def test_a_process_that_is_killed_at_any_point(limit: int, trips: int, load: Load, seed: int) -> None:
     """Before, between and after its loads and swaps: no 429 for the others, and its leases come back by themselves."""
 

@@ -18,6 +18,7 @@ from onboard360_async.budget.ledger import SlotOverError
 from onboard360_async.errors import BudgetExhaustedError, BudgetStoreError, ConfigurationError, DeadlineError
 from tests.budget.company import SECOND, gate_of, is_idle, send
 from tests.budget.shelf import Shelf
+from tests.budget.traffic import careless
 from tests.budget.virtual import VirtualLoop, run
 
 FEW = settings(deadline=None, derandomize=True, max_examples=25)
@@ -100,17 +101,9 @@ def test_cancelling_anywhere_conserves_slots(limit: int, seed: int) -> None:
         shelf = Shelf(loop.clock, trip_s=0.005, rng=rng)
         budget = shelf.budget(limit=limit, burst=2, window_s=1.0)
 
-        async def request() -> None:
-            limited = {"max_wait_s": rng.choice((0.3, 2.0))} if rng.random() < 0.3 else {}
-            async with budget.slot(priority=rng.choice(list(Priority)), grace_s=0.5, **limited) as slot:
-                await asyncio.sleep(rng.choice((0, 0.01)))
-                slot.sent()
-                await asyncio.sleep(rng.choice((0, 0.2)))
-                slot.answered()
-
         tasks = []
         for _ in range(30):
-            tasks.append(asyncio.create_task(request()))
+            tasks.append(asyncio.create_task(careless(budget, rng)))
             await asyncio.sleep(rng.choice((0, 0, 0.002, 0.005, 0.3)))
             if rng.random() < 0.6:
                 rng.choice(tasks).cancel()
@@ -410,7 +403,7 @@ async def test_the_newest_copy_is_the_one_that_is_remembered(loop: VirtualLoop, 
     older = Books.read(shelf.blob or b"", ledger._now(), ledger._terms)
     await asyncio.sleep(1)
     assert budget.snapshot().in_flight == 0
-    ledger._remember(older, ledger._now(), ())
+    ledger._remember(older, ledger._now(), loop.clock(), ())
     assert budget.snapshot().in_flight == 0
 
 

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 from onboard360_async.budget import Budget, Priority
 from onboard360_async.errors import BudgetExhaustedError
 from tests.budget.servers import SlidingLog, servers_of
-from tests.budget.traffic import CountingWindow, Load, Workers, counted, gate_of, ledger_of
+from tests.budget.traffic import LOADS, CountingWindow, Load, Workers, careless, counted, gate_of, ledger_of
 from tests.budget.virtual import VirtualLoop, run
 
 FEW = settings(deadline=None, derandomize=True, max_examples=60)
-SHARES = st.sampled_from((0.0, 0.3))
 SEEDS = st.integers(0, 2**32)
 
 
@@ -23,15 +22,7 @@ SEEDS = st.integers(0, 2**32)
     limit=st.integers(1, 6) | st.just(100),
     burst=st.sampled_from((1, 5, 20, 100)),
     keep=st.integers(0, 3),
-    load=st.builds(
-        Load,
-        trip_s=st.sampled_from((0.0, 1.2, 25.0)),
-        gap_s=st.sampled_from((0.0, 10.0)),
-        lost=SHARES,
-        unsent=SHARES,
-        bulk=SHARES,
-        limited=SHARES,
-    ),
+    load=LOADS,
     seed=SEEDS,
 )
 def test_no_server_refuses_and_no_slot_is_lost(limit: int, burst: int, keep: int, load: Load, seed: int) -> None:
@@ -120,17 +111,9 @@ def test_cancelling_anywhere_conserves_slots(limit: int, seed: int) -> None:
         budget = Budget(limit, burst=2, window_s=1.0, clock=loop.clock)
         window = counted(budget)
 
-        async def request() -> None:
-            limited = {"max_wait_s": rng.choice((0.3, 2.0))} if rng.random() < 0.3 else {}
-            async with budget.slot(priority=rng.choice(list(Priority)), grace_s=0.5, **limited) as slot:
-                await asyncio.sleep(rng.choice((0, 0.01)))
-                slot.sent()
-                await asyncio.sleep(rng.choice((0, 0.2)))
-                slot.answered()
-
         tasks = []
         for _ in range(30):
-            tasks.append(asyncio.create_task(request()))
+            tasks.append(asyncio.create_task(careless(budget, rng)))
             for _ in range(rng.randrange(3)):
                 await asyncio.sleep(rng.choice((0, 0, 0.005, 0.3)))
             if rng.random() < 0.6:

@@ -6,9 +6,10 @@ Books are kept of every grant, settle and release, so that a test can say that n
 import asyncio
 import random
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from attrs import Factory, define, frozen
+from hypothesis import strategies as st
 
 from onboard360_async.budget import Budget, Priority
 from onboard360_async.budget.memory_gate import MemoryGate
@@ -79,6 +80,28 @@ class Load:
     unsent: float = 0.0  # the share that is never sent
     bulk: float = 0.0  # the share that is BULK
     limited: float = 0.0  # the share that waits only for a moment
+
+
+SHARES: Final = st.sampled_from((0.0, 0.3))
+LOADS: Final = st.builds(
+    Load,
+    trip_s=st.sampled_from((0.0, 1.2, 25.0)),
+    gap_s=st.sampled_from((0.0, 10.0)),
+    lost=SHARES,
+    unsent=SHARES,
+    bulk=SHARES,
+    limited=SHARES,
+)
+
+
+async def careless(budget: Budget, rng: random.Random) -> None:
+    """A request that may be cancelled at any moment."""
+    limited = {"max_wait_s": rng.choice((0.3, 2.0))} if rng.random() < 0.3 else {}
+    async with budget.slot(priority=rng.choice(list(Priority)), grace_s=0.5, **limited) as slot:
+        await asyncio.sleep(rng.choice((0, 0.01)))
+        slot.sent()
+        await asyncio.sleep(rng.choice((0, 0.2)))
+        slot.answered()
 
 
 @define
