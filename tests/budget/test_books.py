@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from onboard360_async.budget.books import Books, Terms
 from tests.budget.letter import LetterWindow
+from tests.budget.servers import servers_of
 
 SECOND = 10**9
 MINUTE = 60 * SECOND
@@ -58,6 +59,32 @@ def test_written_and_read_at_any_time_they_grant_what_the_rule_grants(limit: int
                 books.settle(ticket, at)
                 letter.settle(at)
         assert (books.window.held, books.window.used(now)) == (letter.held, letter.used(now))
+
+
+@settings(FEW, max_examples=60)
+@given(st.integers(1, 6) | st.just(100), st.integers(0, 2**32), st.sampled_from((0, 2, 70)))
+def test_no_server_refuses_whoever_reads_and_whatever_the_clock_says(limit: int, seed: int, back_s: int) -> None:
+    """Every request by a process that only knows what was written, with a clock that is set back again and again."""
+    rng, now, back, refused = random.Random(seed), START, 0, 0
+    servers = servers_of(limit, MINUTE, tuple(rng.randrange(MINUTE) for _ in range(3)))
+    blob = books_of(limit, burst=20).write(now)
+    for number in range(2 * limit + 30):
+        while True:
+            books = Books.read(blob, now - back, Terms(limit, MINUTE, 20))
+            wait = books.grant(now - back, f"us.{number}", keep=0, lease_ns=MINUTE)
+            blob = books.write(now - back)
+            if wait == 0:
+                break
+            now += wait or 0
+        sent, now = now, now + rng.choice((0, SECOND, 20 * SECOND))
+        counted = rng.randint(sent, now)
+        refused += sum(not server.admits(counted) for server in servers)
+        books = Books.read(blob, now - back, Terms(limit, MINUTE, 20))
+        books.settle(f"us.{number}", now - back)
+        blob = books.write(now - back)
+        if rng.random() < 0.1:
+            back += rng.randint(0, back_s) * SECOND
+    assert refused == 0
 
 
 def test_all_of_it_is_kept() -> None:
