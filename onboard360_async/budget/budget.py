@@ -154,7 +154,7 @@ class Budget:
         """Whether the books are to be kept in a store that does not know yet what to call them."""
         return isinstance(self._ledger, StoredLedger) and not self._ledger.name
 
-    def name(self, name: str) -> None:
+    def name_books(self, name: str) -> None:
         """Call the books in the store so, unless they have a name; for the transport, which knows the key."""
         if isinstance(self._ledger, StoredLedger) and not self._ledger.name:
             self._ledger.name = name

@@ -24,5 +24,5 @@ def budget_for(api_key: str, base_url: str, *, store: str | None = None) -> Budg
     name = name_for(api_key, base_url)
     # No lock, which a fork could leave taken: setdefault lets exactly one of two makers win.
     budget = _BUDGETS.get((name, store)) or _BUDGETS.setdefault((name, store), Budget(store=store))
-    budget.name(name)
+    budget.name_books(name)
     return budget

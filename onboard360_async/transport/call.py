@@ -75,7 +75,7 @@ class Transport:
         """The budget that was given, else the one that the process keeps for this key and base URL."""
         if isinstance(self._given, Budget):
             if self._given.is_nameless:
-                self._given.name(name_for(key, str(self.base_url)))
+                self._given.name_books(name_for(key, str(self.base_url)))
             return self._given
         return budget_for(key, str(self.base_url), store=self._given)
 

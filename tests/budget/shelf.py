@@ -33,7 +33,7 @@ class Shelf:
         """A budget of another process, on this shelf."""
         made = Budget(store="redis://shelf", clock=self.clock, **options)  # type: ignore[arg-type]  # the test's business
         made._ledger._make = lambda _name: ShelfStore(self)  # type: ignore[attr-defined]  # the ledger of a store
-        made.name("shelf")
+        made.name_books("shelf")
         return made
 
 

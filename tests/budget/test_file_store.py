@@ -251,7 +251,7 @@ async def test_a_file_that_cannot_be_used_sends_nothing(loop: VirtualLoop, home:
     """The error names the file."""
     state_file("x")
     budget = Budget(store="file", clock=loop.clock)
-    budget.name("x")
+    budget.name_books("x")
     (home / "budget-x.json").mkdir()
     with pytest.raises(BudgetStoreError, match=r"budget-x\.json: Is a directory"):
         await budget.refresh()

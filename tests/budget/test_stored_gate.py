@@ -234,8 +234,8 @@ async def test_a_budget_needs_a_name(loop: VirtualLoop) -> None:
     assert budget.is_nameless
     with pytest.raises(ConfigurationError, match="scope"):
         budget.slot()
-    budget.name("first")
-    budget.name("second")
+    budget.name_books("first")
+    budget.name_books("second")
     assert budget._ledger.name == "first"  # type: ignore[attr-defined]  # the ledger of a store
     assert not Budget(store="redis://127.0.0.1:1", scope="acme").is_nameless
     assert not Budget().is_nameless

@@ -291,7 +291,7 @@ def test_the_budget_is_the_one_that_others_share(service: Sandbox, command: Comm
     """What a command sent is used; what somebody holds is named by host and process; looking takes nothing."""
     assert command(*ADD).code == 0
     holding = Budget(store="file")
-    holding.name(name_for(service.api_key, f"{service.url}/api/v1"))
+    holding.name_books(name_for(service.api_key, f"{service.url}/api/v1"))
 
     async def held() -> list[dict[str, object]]:
         async with holding.slot():
