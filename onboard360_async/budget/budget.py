@@ -13,7 +13,6 @@ from typing import Final
 from attrs import frozen
 
 from onboard360_async import settings
-from onboard360_async.budget.books import Terms
 from onboard360_async.budget.estimate import eta_ns
 from onboard360_async.budget.gate import Gate, Priority, burst_of
 from onboard360_async.budget.ledger import SECOND, Ledger
@@ -21,8 +20,6 @@ from onboard360_async.budget.memory_gate import MemoryGate
 from onboard360_async.budget.memory_ledger import MemoryLedger
 from onboard360_async.budget.shared import keep_whole_at_forks, memory_ledger
 from onboard360_async.budget.slot import Slot
-from onboard360_async.budget.stored_gate import StoredGate
-from onboard360_async.budget.stored_ledger import StoredLedger
 from onboard360_async.budget.stores import Store, check_store, open_store
 from onboard360_async.budget.window import Window
 from onboard360_async.errors import ConfigurationError
@@ -115,9 +112,10 @@ class Budget:
         if store == "memory":
             self._ledger = memory_ledger(scope, part, span_ns, clock)
         else:
-            terms = Terms(limit, span_ns, burst_of(burst, limit))
             local_limit = part if on_store_error == "local" else None
-            self._ledger = _stored_ledger(store, scope, terms, clock, local_limit)
+            self._ledger = _stored_ledger(store, (limit, span_ns, burst_of(burst, limit)), clock, local_limit)
+            if scope is not None:
+                self._ledger.name_books(hashlib.sha256(scope.encode()).hexdigest())
         self._keep = min(keep_for_interactive, self._ledger.limit - 1)
 
     def __repr__(self) -> str:
@@ -136,7 +134,7 @@ class Budget:
             next_free_s=0.0 if available else self._eta_ns(window, now, 1, keep=0) / SECOND,
             waiting=self._ledger.waiting,
             paused_s=window.paused_ns(now) / SECOND,
-            held_by=self._ledger.holders() if isinstance(self._ledger, StoredLedger) else MappingProxyType({}),
+            held_by=self._ledger.holders(),
         )
 
     async def refresh(self) -> BudgetState:
@@ -144,20 +142,17 @@ class Budget:
 
         BudgetStoreError if the store cannot be used.
         """
-        gate = self._gate()
-        if isinstance(gate, StoredGate):
-            await gate.look()
+        await self._gate().look()
         return self.snapshot()
 
     @property
     def is_nameless(self) -> bool:
         """Whether the books are to be kept in a store that does not know yet what to call them."""
-        return isinstance(self._ledger, StoredLedger) and not self._ledger.name
+        return self._ledger.is_nameless
 
     def name_books(self, name: str) -> None:
         """Call the books in the store so, unless they have a name; for the transport, which knows the key."""
-        if isinstance(self._ledger, StoredLedger) and not self._ledger.name:
-            self._ledger.name = name
+        self._ledger.name_books(name)
 
     def eta_s(self, n: int) -> float:
         """Seconds until `n` BULK requests more, after all that wait in this process, could have been sent; 0 or more.
@@ -208,27 +203,34 @@ class Budget:
         return gate
 
     def _new_gate(self) -> Gate:
-        if isinstance(self._ledger, StoredLedger):
-            if not self._ledger.name:
-                raise ConfigurationError("A budget with a store needs a scope, or a handle that uses it first.")
-            return StoredGate(self._ledger, burst=self._burst, keep=self._keep)
-        assert isinstance(self._ledger, MemoryLedger)  # noqa: S101 - there are two kinds
-        return MemoryGate(self._ledger, burst=self._burst, keep=self._keep)
+        ledger = self._ledger
+        if isinstance(ledger, MemoryLedger):
+            return MemoryGate(ledger, burst=self._burst, keep=self._keep)
+        from onboard360_async.budget.stored_gate import StoredGate
+        from onboard360_async.budget.stored_ledger import StoredLedger
+
+        if ledger.is_nameless:
+            raise ConfigurationError("A budget with a store needs a scope, or a handle that uses it first.")
+        assert isinstance(ledger, StoredLedger)  # noqa: S101 - there are two kinds
+        return StoredGate(ledger, burst=self._burst, keep=self._keep)
 
     def _is_alive(self, loop: asyncio.AbstractEventLoop, gate: Gate) -> bool:
         return not loop.is_closed() and gate.forks == self._ledger.forks
 
 
 def _stored_ledger(
-    store: str, scope: str | None, terms: Terms, clock: Callable[[], int], local_limit: int | None
-) -> StoredLedger:
-    def make(name: str) -> Store:
-        return open_store(store, name, clock, most_ns=3 * terms.span_ns)
+    store: str, terms: tuple[int, int, int], clock: Callable[[], int], local_limit: int | None
+) -> Ledger:
+    # Imported when first needed: most budgets are kept in memory.
+    from onboard360_async.budget.books import Terms
+    from onboard360_async.budget.stored_ledger import StoredLedger
 
-    ledger = StoredLedger(terms, clock, make, local_limit=local_limit)
-    if scope is not None:
-        ledger.name = hashlib.sha256(scope.encode()).hexdigest()
-    return keep_whole_at_forks(ledger)
+    said = Terms(*terms)
+
+    def make(name: str) -> Store:
+        return open_store(store, name, clock, most_ns=3 * said.span_ns)
+
+    return keep_whole_at_forks(StoredLedger(said, clock, make, local_limit=local_limit))
 
 
 # --- checks ---

@@ -73,6 +73,10 @@ class Gate(ABC):
         except RuntimeError:  # the loop was closed on its waiters: nobody is left to be woken
             return
 
+    @abstractmethod
+    async def look(self) -> None:
+        """See how the books stand now."""
+
     async def acquire(
         self, priority: Priority, *, deadline_s: float | None, max_wait_s: float | None, grace_s: float
     ) -> Held:

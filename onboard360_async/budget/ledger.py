@@ -7,7 +7,8 @@ may be worth asking again.
 import threading
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from onboard360_async.budget.feedback import Told
@@ -16,6 +17,7 @@ from onboard360_async.budget.window import Window
 __all__ = ["SECOND", "Held", "Ledger", "SlotOverError", "Waiting"]
 
 SECOND: Final = 1_000_000_000  # nanoseconds
+_NOBODY: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class SlotOverError(Exception):
@@ -72,6 +74,21 @@ class Ledger(ABC):
     @abstractmethod
     def pause(self, seconds: float) -> None:
         """Nobody is granted anything for that long; a longer pause stays."""
+
+    # --- what only books in a store have ---
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether a store does not know yet what to call the books."""
+        return False
+
+    @abstractmethod
+    def name_books(self, name: str) -> None:
+        """Call the books in the store so, unless they have a name."""
+
+    def holders(self) -> Mapping[str, int]:
+        """Who else may have requests under way, and how many each."""
+        return _NOBODY
 
     # --- who waits ---
 

@@ -25,6 +25,9 @@ class MemoryGate(Gate):
         self._books = ledger
         self._token = False  # taken from the shaper for somebody who has gone since
 
+    async def look(self) -> None:
+        """They are here: there is nobody to ask."""
+
     async def _granted_at_once(self, priority: Priority, _limits_s: Limits, _grace_s: float) -> Held | None:
         if not (self._token or self._shaper.has_capacity()) or self._books.reserve(self._keep_from(priority)) != 0:
             return None

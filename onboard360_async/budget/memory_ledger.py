@@ -52,6 +52,9 @@ class MemoryLedger(Ledger):
             self.window.used(now)  # moves it on, so that what is long past takes no memory
             return self.window.copy(), now
 
+    def name_books(self, name: str) -> None:
+        """There is no store: nothing needs a name."""
+
     # --- what becomes of a request that was granted ---
 
     def sent(self) -> None:

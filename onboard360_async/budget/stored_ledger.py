@@ -106,6 +106,15 @@ class StoredLedger(Ledger):
         """Whether something is to be told to the store."""
         return bool(self._news)
 
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the store does not know yet what to call the books."""
+        return not self.name
+
+    def name_books(self, name: str) -> None:
+        """Call the books so, unless they have a name."""
+        self.name = self.name or name
+
     def open(self) -> Store:
         """The store, for the running loop."""
         return self._make(self.name)
