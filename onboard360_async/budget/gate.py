@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 from aiolimiter import AsyncLimiter
 
 from onboard360_async.budget.estimate import eta_ns
-from onboard360_async.budget.ledger import SECOND, Held, Ledger
+from onboard360_async.budget.ledger import SECOND, Held, Ledger, give_back
 from onboard360_async.errors import BudgetExhaustedError, DeadlineError
 
 __all__ = ["Gate", "Lane", "Limits", "Priority", "burst_of", "late"]
@@ -101,10 +101,10 @@ class Gate(ABC):
         ]
         try:
             return await waiter
-        except BaseException:
+        except BaseException as error:
             # Cancelled, or the loop went away. A grant that came in the same breath goes back.
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
-                waiter.result().release()
+                give_back(waiter.result(), error)
             self._drop(priority, waiter)
             raise
         finally:

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 from onboard360_async.budget.feedback import Told
 from onboard360_async.budget.window import Window
 
-__all__ = ["SECOND", "Held", "Ledger", "SlotOverError", "Waiting"]
+__all__ = ["SECOND", "Held", "Ledger", "SlotOverError", "Waiting", "give_back"]
 
 SECOND: Final = 1_000_000_000  # nanoseconds
 _NOBODY: Final[Mapping[str, int]] = MappingProxyType({})
@@ -36,7 +36,10 @@ class Waiting(Protocol):
 
 
 class Held(Protocol):
-    """One request that was granted: exactly one of answered, refused, release and lease ends it."""
+    """One request that was granted: exactly one of answered, refused, release and lease ends it.
+
+    `lease` takes no lock.
+    """
 
     def sent(self) -> None:
         """The first byte leaves now. SlotOverError if it must not any more."""
@@ -52,6 +55,14 @@ class Held(Protocol):
 
     def lease(self, grace_s: float) -> None:
         """It was sent and not answered: it may be counted until `grace_s` from now, and so stays held."""
+
+
+def give_back(held: Held, error: BaseException | None) -> None:
+    """A request was never sent. If the collector ends it, which may be where this thread holds a lock, it counts."""
+    if isinstance(error, GeneratorExit):
+        held.lease(0.0)
+    else:
+        held.release()
 
 
 class Ledger(ABC):

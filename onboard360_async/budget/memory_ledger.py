@@ -86,8 +86,8 @@ class MemoryLedger(Ledger):
 
     def lease(self, grace_s: float) -> None:
         """A request was sent and not answered: it may be counted until `grace_s` from now, and so stays held."""
-        with self.lock:
-            self._lease_until(self._now() + int(grace_s * SECOND))
+        # Without the lock: the collector may end a request on any line, also where this thread holds it.
+        self._lease_until(self.clock() + int(grace_s * SECOND))
         self._tell()
 
     # --- inside, with the lock held ---

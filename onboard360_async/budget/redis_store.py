@@ -46,7 +46,10 @@ class RedisStore:
                 socket_timeout=settings.STORE_PATIENCE_S,
                 socket_connect_timeout=settings.STORE_PATIENCE_S,
             )
-        except (ValueError, RedisError):
+            pool: Any = self._redis.connection_pool
+            pool.connection_kwargs["decode_responses"] = False  # whatever the address says: the books are bytes
+            pool.make_connection()  # connects nothing; refuses an option that there is not
+        except (ValueError, TypeError, RedisError):
             raise ConfigurationError("The budget's Redis address cannot be used.") from None
 
     async def load(self) -> Loaded:

@@ -8,7 +8,7 @@ from typing import Self
 
 from onboard360_async.budget.feedback import Told
 from onboard360_async.budget.gate import Gate, Priority
-from onboard360_async.budget.ledger import SECOND, Held, Ledger
+from onboard360_async.budget.ledger import SECOND, Held, Ledger, give_back
 
 __all__ = ["Slot"]
 
@@ -56,7 +56,7 @@ class Slot:
         if self._sent:
             held.lease(self._grace_s)
         else:
-            held.release()
+            give_back(held, error)
 
     def sent(self) -> None:
         """The first byte leaves now. SlotOverError, and it must not, if the slot may be another's by now."""

@@ -163,6 +163,8 @@ class StoredGate(Gate):
         self._post_in(after_s)
 
     def _post_in(self, after_s: float) -> None:
+        if self._loop.is_closed():  # the next exchange of this process takes the news along
+            return
         at = self._loop.time() + after_s
         if self._pump is None or self._post_at is None or at < self._post_at:
             self._post_at = at if self._post_at is None else min(at, self._post_at)

@@ -12,6 +12,7 @@ import os
 import random
 import secrets
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -53,8 +54,8 @@ class StoredLedger(Ledger):
     """This process's side of books that are kept elsewhere."""
 
     __slots__ = (
-        "_books", "_down_until", "_is_astray", "_looked_at", "_looked_ns", "_make", "_news", "_numbers", "_own",
-        "_restricted_until", "_terms", "_warned", "holder", "name",
+        "_asked_at", "_asking", "_books", "_down_until", "_inbox", "_is_astray", "_looked_at", "_looked_ns", "_make",
+        "_news", "_numbers", "_own", "_restricted_until", "_terms", "_unasked", "_warned", "holder", "name",
     )  # fmt: skip
 
     def __init__(
@@ -69,9 +70,14 @@ class StoredLedger(Ledger):
         self.name = ""  # of the books in the store
         self.holder = secrets.token_hex(4)
         self._numbers = itertools.count(1)  # of tickets; threads may ask at once
-        self._news: list[News] = []
+        # No lock is taken to tell something: the collector may end a request on any line, also where we hold the lock.
+        self._inbox: deque[News] = deque()  # what was told, and is taken in by whoever holds the lock next
+        self._unasked: deque[str] = deque()  # tickets that `_own` granted and the store was not asked for, likewise
+        self._asking: set[str] = set()  # tickets that the store may hold, and our copy not yet
+        self._news: list[News] = []  # what the store is to be told
         self._books = Books(terms, "")  # as last seen, with our news
         self._looked_ns = self._looked_at = 0  # when that was, by the store's clock and by ours
+        self._asked_at = 0  # by ours, when the store was asked for that: its clock was read between these two
         self._is_astray = False  # we went on without the store, and know what it does not
         self._down_until = 0
         self._warned = False
@@ -81,6 +87,7 @@ class StoredLedger(Ledger):
     def look(self) -> tuple[Window, int]:
         """A copy of the window as last seen, with our news, and the moment by the store's clock."""
         with self.lock:
+            self._take_in()
             now = self._now()
             self._books.advance(now)
             self._books.window.used(now)
@@ -93,6 +100,7 @@ class StoredLedger(Ledger):
     def holders(self) -> dict[str, int]:
         """Who has requests under way, and how many, likewise."""
         with self.lock:
+            self._take_in()
             self._books.advance(self._now())
             counts: dict[str, int] = {}
             for ticket in self._books.leases:
@@ -104,7 +112,7 @@ class StoredLedger(Ledger):
     @property
     def has_news(self) -> bool:
         """Whether something is to be told to the store."""
-        return bool(self._news)
+        return bool(self._news or self._inbox)
 
     @property
     def is_nameless(self) -> bool:
@@ -123,6 +131,10 @@ class StoredLedger(Ledger):
         """The moment by the store's clock, as far as ours tells: rather too early than too late."""
         return self._looked_ns + self.clock() - self._looked_at
 
+    def _latest(self) -> int:
+        """What the store's clock can show by now at most, if nobody set it; the way to a slow store takes seconds."""
+        return self._looked_ns + self.clock() - self._asked_at + SECOND
+
     # --- telling ---
 
     def ticket(self, keep: int, grace_s: float, post: Callable[[News], None]) -> Ticket:
@@ -130,13 +142,19 @@ class StoredLedger(Ledger):
         return Ticket(f"{self.holder}.{next(self._numbers):x}", keep, int(grace_s * SECOND), self.clock, post)
 
     def note(self, news: News) -> None:
-        """Take it into our own copy now, and to the store with the next exchange."""
-        with self.lock:
-            self._change(self._books, news, self._now())
+        """Take it into our own copy when that is looked at, and to the store with the next exchange."""
+        self._inbox.append(news)
+
+    def _take_in(self) -> None:
+        """With the lock held: what was told since."""
+        while self._inbox:
+            news = self._inbox.popleft()
+            self._change(self._books, news, self._now() - (self.clock() - news.at))
             if self._own is not None:
                 self._change(self._own, news, news.at)
-            if not self._is_astray:  # else the whole copy is put back, when the store can be used again
-                self._news.append(news)
+            self._news.append(news)
+        while self._own is not None and self._unasked:
+            self._own.release(self._unasked.popleft())
 
     def pause(self, seconds: float) -> None:
         """Nobody is granted anything for that long; other processes hear of it with the next exchange."""
@@ -167,16 +185,15 @@ class StoredLedger(Ledger):
                 if ticket.was_asked:
                     self.note(ticket.release_news())
                 elif self._own is not None:
-                    with self.lock:
-                        self._own.release(ticket.id)
+                    self._unasked.append(ticket.id)
+            self._asking.difference_update(ticket.id for ticket in wish.tickets)
         return answer
 
     async def _exchange_or_go_on(self, store: Store, wish: Wish) -> Answer:
-        patience_s = settings.STORE_PATIENCE_S if self._own is None else settings.STORE_RETRY_S
         faults: list[str] = []
         try:
-            async with asyncio.timeout(patience_s):
-                answer = await self._exchange(store, wish, faults)
+            async with asyncio.timeout(self._patience_s) as patience:
+                answer = await self._exchange(store, wish, faults, patience)
         except (StoreError, TimeoutError):
             fault = faults[-1] if faults else "no answer"
             if self._own is None:
@@ -194,7 +211,11 @@ class StoredLedger(Ledger):
             logger.warning("the budget's store can be used again")
         return answer
 
-    async def _exchange(self, store: Store, wish: Wish, faults: list[str]) -> Answer:
+    @property
+    def _patience_s(self) -> float:
+        return settings.STORE_PATIENCE_S if self._own is None else settings.STORE_RETRY_S
+
+    async def _exchange(self, store: Store, wish: Wish, faults: list[str], patience: asyncio.Timeout) -> Answer:
         most_s = settings.STORE_LOST_SWAP_S
         while True:
             pause_s, most_s = most_s, min(2 * most_s, settings.STORE_LOST_SWAP_MOST_S)
@@ -203,6 +224,7 @@ class StoredLedger(Ledger):
                 loaded = await store.load()
                 answered_at = self.clock()
                 with self.lock:
+                    self._take_in()
                     books, must_write = self._read(loaded, asked_at)
                     news = [each for each in self._news if each.at <= asked_at]
                     for each in news:
@@ -210,8 +232,9 @@ class StoredLedger(Ledger):
                     answer, changed = self._ask(books, loaded.now_ns, wish)
                     blob = books.write(loaded.now_ns) if must_write or changed or news else b""
                 if not blob or await self._swap(store, blob, loaded.version, answer.granted, asked_at):
-                    self._remember(books, loaded.now_ns, answered_at, news)
+                    self._remember(books, loaded.now_ns, (asked_at, answered_at), news)
                     return answer
+                patience.reschedule(asyncio.get_running_loop().time() + self._patience_s)  # a lost swap is no fault
             except StoreError as error:
                 faults.append(str(error))
                 if error.is_final:
@@ -223,6 +246,7 @@ class StoredLedger(Ledger):
         """Write, unless somebody else did; from here on the store may hold what is to be granted."""
         for ticket in granted:
             ticket.was_asked, ticket.taken_at = True, asked_at
+            self._asking.add(ticket.id)
         is_written = await store.swap(blob, version)
         for ticket in granted:
             ticket.was_asked = is_written
@@ -231,8 +255,8 @@ class StoredLedger(Ledger):
     def _read(self, loaded: Loaded, asked_at: int) -> tuple[Books, bool]:
         """The books as they stand in the store, and whether they are to be written whatever else happens."""
         mine, now = self._books, loaded.now_ns
-        is_new, ahead = True, now - self._now() if mine.epoch else 0
-        ahead = ahead if ahead > SECOND else 0  # more than a trip: the clock was set, and no time has passed by that
+        # A clock that was set ahead: no time has passed by that.
+        is_new, ahead = True, now - self._now() if mine.epoch and now > self._latest() else 0
         books = Books(self._terms, secrets.token_hex(4))
         if loaded.blob is not None:
             try:
@@ -253,11 +277,11 @@ class StoredLedger(Ledger):
     def _put_back(self, books: Books, now: int, asked_at: int) -> None:
         """What we know and the store does not; of our own tickets we alone know which are still held."""
         for ticket in [ticket for ticket in books.leases if ticket.startswith(f"{self.holder}.")]:
-            if ticket not in self._books.leases:
+            if ticket not in self._books.leases and ticket not in self._asking:
                 books.release(ticket)
         # Ours goes by the clock that we last saw, which may not be this one (another Redis, or none so far).
         when_asked = self._now() - (self.clock() - asked_at)
-        is_the_same = when_asked - SECOND < now < self._now() + SECOND
+        is_the_same = when_asked - SECOND < now <= self._latest()
         books.absorb(self._books, now, ahead=0 if is_the_same else now - when_asked)
 
     def _ask(self, books: Books, now: int, wish: Wish) -> tuple[Answer, bool]:
@@ -305,14 +329,16 @@ class StoredLedger(Ledger):
             books.keep_turn(self.holder, now + wait + int(self.span_ns * settings.STORE_TURN_SHARE))
         return wait, not is_kept
 
-    def _remember(self, books: Books, now: int, at: int, told: Sequence[News]) -> None:
+    def _remember(self, books: Books, now: int, between: tuple[int, int], told: Sequence[News]) -> None:
         """These are the books now; what came meanwhile is still news."""
         with self.lock:
+            self._take_in()
             self._news = [each for each in self._news if each not in told]
             mine = self._books
             if books.epoch == mine.epoch and books.sequence < mine.sequence:
                 return  # another loop of this process has seen more
-            self._books, self._looked_ns, self._looked_at = books, now, at
+            self._books, self._looked_ns = books, now
+            self._asked_at, self._looked_at = between  # when the store was asked, and when it had answered
             for each in self._news:
                 self._change(books, each, self._now())
 
@@ -322,7 +348,8 @@ class StoredLedger(Ledger):
         """Grant by our own copy, within our share of the limit and without a burst."""
         with self.lock:
             self._is_astray = True
-            self._news = []
+            self._take_in()
+            self._news = []  # our whole copy is put back, when the store can be used again
             now = self._now()
             self._books.advance(now)
             answer, _ = self._ask(self._books, now, evolve(wish, others=0, stands_in_line=False))
@@ -334,4 +361,5 @@ class StoredLedger(Ledger):
         """After a fork: what the parent holds and has to tell is the parent's."""
         super().start_afresh_in_child()
         self.holder = secrets.token_hex(4)
+        self._take_in()
         self._news = []

@@ -97,6 +97,6 @@ def _seconds(text: str, now: datetime) -> float | None:
 def _date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year or a zone that no machine word holds
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

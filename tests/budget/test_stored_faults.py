@@ -70,6 +70,23 @@ async def test_a_clock_that_is_set_back_costs_time_and_no_429(loop: VirtualLoop,
     assert loop.time() < 1000 + (600 / 99 + 1.2) * 61
 
 
+async def test_a_slow_store_is_no_clock_that_jumps(loop: VirtualLoop) -> None:
+    """A second to it and back again: what was is not put back on top of itself, and the rate stays what it is."""
+    shelf = Shelf(loop.clock, trip_s=1.2)
+    worker = Workers(loop, shelf.budget(), servers(100, 3), Load(trip_s=1.2), 3)
+    await worker.run(300, workers=16)
+    assert worker.log.refused == 0
+    assert loop.time() < 1000 + 300 / 99 * 61 * 1.2
+
+
+async def test_a_swap_that_is_lost_again_and_again_is_no_fault(loop: VirtualLoop) -> None:
+    """Many processes, and a slow way to the store: whoever loses waits for the next try, and gets no error."""
+    shelf = Shelf(loop.clock, trip_s=0.2)
+    several = [Workers(loop, shelf.budget(), [], Load(trip_s=1.2), seed) for seed in range(20)]
+    logs = await asyncio.gather(*(each.run(10, workers=4) for each in several))
+    assert sum(len(log.sent_at) for log in logs) == 200
+
+
 async def test_what_cannot_be_read_is_a_full_window_and_one_warning(
     loop: VirtualLoop, shelf: Shelf, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from onboard360_async.budget import Budget, Priority, shared
 from onboard360_async.budget.books import Books
 from onboard360_async.budget.ledger import SlotOverError
+from onboard360_async.budget.stored_ledger import Wish
 from onboard360_async.errors import BudgetExhaustedError, BudgetStoreError, ConfigurationError, DeadlineError
 from tests.budget.company import SECOND, gate_of, is_idle, send
 from tests.budget.shelf import Shelf
@@ -395,6 +396,24 @@ async def test_what_is_held_survives_a_flush(loop: VirtualLoop, shelf: Shelf) ->
     assert (state.in_flight, state.used) == (0, 2)
 
 
+@pytest.mark.parametrize("after_s", [0.0002 * step for step in range(20)])
+async def test_what_one_loop_is_granted_no_other_gives_back(loop: VirtualLoop, shelf: Shelf, after_s: float) -> None:
+    """Two loops of one process after a flush: the one sees a ticket of which the other has not heard yet."""
+    budget = shelf.budget()
+    await send(budget)
+    await asyncio.sleep(1)
+    ledger: Any = budget._ledger
+    shelf.blob = None
+
+    async def ask(in_s: float) -> int:
+        await asyncio.sleep(in_s)
+        answer = await ledger.exchange(ledger.open(), Wish((ledger.ticket(0, 30.0, ledger.note),)))
+        return len(answer.granted)
+
+    granted = await asyncio.gather(ask(0), ask(after_s))
+    assert (await shelf.budget().refresh()).in_flight == sum(granted)
+
+
 async def test_the_newest_copy_is_the_one_that_is_remembered(loop: VirtualLoop, shelf: Shelf) -> None:
     """Two loops of one process may end their exchanges in the other order."""
     budget = shelf.budget()
@@ -403,7 +422,7 @@ async def test_the_newest_copy_is_the_one_that_is_remembered(loop: VirtualLoop, 
     older = Books.read(shelf.blob or b"", ledger._now(), ledger._terms)
     await asyncio.sleep(1)
     assert budget.snapshot().in_flight == 0
-    ledger._remember(older, ledger._now(), loop.clock(), ())
+    ledger._remember(older, ledger._now(), (loop.clock(), loop.clock()), ())
     assert budget.snapshot().in_flight == 0
 
 

@@ -177,10 +177,11 @@ async def test_tls_by_url(tmp_path: Path, scope: str) -> None:
         server.kill()
 
 
-async def test_an_address_that_makes_no_sense_is_refused() -> None:
+@pytest.mark.parametrize("option", ["socket_timeout=soon", "timeuot=3"])
+async def test_an_address_that_makes_no_sense_is_refused(option: str) -> None:
     """Before anything is connected."""
     with pytest.raises(errors.ConfigurationError, match="address"):
-        await Budget(store="redis://localhost/0?socket_timeout=soon", scope="x").refresh()
+        await Budget(store=f"redis://localhost/0?{option}", scope="x").refresh()
 
 
 # --- as handles use it ---
@@ -220,6 +221,15 @@ def test_the_blocking_handle_shares_it_too(any_url: str) -> None:
                 return (await other.budget.refresh()).used
 
         assert asyncio.run(look()) == 2
+
+
+async def test_the_books_are_bytes_whatever_the_address_says(any_url: str, scope: str) -> None:
+    """An address that was written for another user of the same Redis."""
+    for _ in range(2):
+        budget = Budget(store=f"{any_url}?decode_responses=True", scope=scope)
+        async with budget.slot() as slot:
+            slot.answered()
+    assert (await budget.refresh()).used == 2
 
 
 async def test_a_request_costs_two_trips_and_two_more_to_tell(any_url: str, scope: str) -> None:

@@ -27,6 +27,8 @@ NOW = datetime(2026, 11, 24, 12, 0, 0, tzinfo=UTC)
         ({"Retry-After": "Tue, 24 Nov 2026 12:00:20 GMT"}, 20.0),
         ({"Retry-After": "Tue, 24 Nov 2026 12:00:20 -0000"}, 20.0),
         ({"Retry-After": "Tue, 24 Nov 2026 11:00:00 GMT"}, 0.0),
+        ({"Retry-After": "Tue, 24 Nov 99999999999999999999 12:00:00 GMT"}, None),
+        ({"Retry-After": "Tue, 24 Nov 2026 12:00:20 +99999999999999"}, None),
         ({"RateLimit": '"default";r=0;t=17'}, 17.0),
         ({"RateLimit": "limit=100, remaining=0, reset=12"}, 12.0),
         ({"RateLimit-Reset": "9"}, 9.0),
