@@ -28,7 +28,7 @@ LEVEL_CUT_SHARE: Final = 1 / 12  # of the window: at most one cut in it, since 4
 LEVEL_RAISE: Final = 0.05  # requests that every success gives back to the effective limit; our choice
 
 # The budget's store
-STORE_PATIENCE_S: Final = 5.0  # seconds that a request waits for a store that fails or is frozen; our choice
+STORE_PATIENCE_S: Final = 5.0  # seconds that a store may fail or be frozen before those who wait are told; our choice
 STORE_LOOK_S: Final = 1.0  # seconds that a request with max_wait_s=0 waits for the store's answer; our choice
 STORE_RETRY_S: Final = 1.0  # seconds before a store that failed is tried again, when we go on without it; our choice
 STORE_LOST_SWAP_S: Final = 0.004  # seconds, doubled, full jitter: before a lost swap is tried again; our choice
@@ -38,6 +38,7 @@ STORE_POST_SHARE: Final = 1 / 240  # of the window: as long may news wait for ot
 STORE_KEEP_NEWS_SHARE: Final = 1 / 20  # ... at most: others take for under way what they do not know; our choice
 STORE_TURN_SHARE: Final = 1 / 20  # of the window: a process that is so late loses its turn; our choice
 STORE_LOOK_SHARE: Final = 1 / 6  # of the window: as long at most between two looks while somebody waits; our choice
+STORE_HOLD_SHARE: Final = STORE_LOOK_SHARE + STORE_TURN_SHARE  # of the window: until all who wait have looked again
 STORE_BLIND_SHARE: Final = 1 / 60  # of the window: between two looks while only an answer elsewhere helps; our choice
 STORE_KEPT_S: Final = 3600.0  # seconds that Redis keeps the books of a key nobody uses; our choice
 STORE_MOST_BYTES: Final = 4 * 1024 * 1024  # bytes of a budget's file that are read; our choice

@@ -21,6 +21,7 @@ __all__ = ["Books", "Terms"]
 
 _FORMAT: Final = 1  # of what is written down
 _MOST: Final = 2**62  # nanoseconds, and any other whole number that can be meant
+_WRITERS: Final = 64  # of whom the books say what they wrote last; one that is missing tells all it knows again
 
 
 @frozen
@@ -43,12 +44,19 @@ class Books:
     A lease ends by itself: what was never told by then is settled at its deadline.
     """
 
-    __slots__ = ("bucket_at", "epoch", "feedback", "holders", "leases", "sequence", "terms", "turns", "window")
+    __slots__ = (
+        "began", "bucket_at", "epoch", "feedback", "holders", "kept_ns", "leases", "sequence", "settled", "terms",
+        "turns", "window", "wrote",
+    )  # fmt: skip
 
-    def __init__(self, terms: Terms, epoch: str) -> None:
+    def __init__(self, terms: Terms, epoch: str, began: int = 0) -> None:
         self.terms = terms
         self.epoch = epoch  # another one means that the store lost its memory in between
+        self.began = began  # when this epoch did
         self.sequence = 0  # how often this was written
+        self.wrote: dict[str, int] = {}  # by holder: the sequence of what it wrote last
+        self.settled: list[int] = []  # all settle times that anybody may need, in no order
+        self.kept_ns = 2 * terms.span_ns  # how far back that is: others may go by a longer window
         self.window = Window(terms.limit, terms.span_ns)
         self.feedback = Feedback(terms.limit, terms.span_ns)
         self.leases: dict[str, int] = {}  # by ticket: until when it is held, if nobody tells what became of it
@@ -61,7 +69,11 @@ class Books:
     def advance(self, now: int) -> None:
         """Settle every lease that ended by now, at its end."""
         for ticket in [ticket for ticket, until in self.leases.items() if until <= now]:
-            self.window.settle(self.leases.pop(ticket))
+            self._settle(self.leases.pop(ticket))
+
+    def _settle(self, at: int) -> None:
+        self.window.settle(at)
+        self.settled.append(at)
 
     def grant(self, now: int, ticket: str, *, keep: int, lease_ns: int) -> int | None:
         """0: granted, and held from now on. Else the nanoseconds until asking again may help, a lower bound.
@@ -93,7 +105,7 @@ class Books:
     def settle(self, ticket: str, at: int) -> None:
         """A request was answered at `at`, and counts as of then."""
         if self.leases.pop(ticket, None) is not None:
-            self.window.settle(at)
+            self._settle(at)
 
     def release(self, ticket: str) -> None:
         """A request was certainly never sent."""
@@ -101,9 +113,9 @@ class Books:
             self.window.release()
 
     def extend(self, ticket: str, until: int) -> None:
-        """A request was sent and not answered: it may be counted until then."""
-        if ticket in self.leases:
-            self.leases[ticket] = until
+        """A request was sent and not answered: it may be counted until then, even if its lease is over by now."""
+        self.hold(ticket, until)
+        self.leases[ticket] = until
 
     def apply_feedback(self) -> None:
         """Go by the limit that feedback leaves."""
@@ -151,11 +163,14 @@ class Books:
         self.advance(now)
         self.forget_holders()
         feedback = self.feedback
-        settled = self.window.settle_times(now)
+        settled = sorted(at for at in self.settled if at >= now - self.kept_ns)
         page = {
             "format": _FORMAT,
             "epoch": self.epoch,
+            "began_ns": min(max(0, now - self.began), _MOST),
             "sequence": self.sequence,
+            "wrote": dict(sorted(self.wrote.items(), key=lambda each: each[1])[-_WRITERS:]),
+            "kept_ns": self.kept_ns,
             "written_ns": now,
             "gaps_ns": [later - earlier for earlier, later in pairwise([*settled, now])],  # the last one to now
             "leases_ns": {ticket: until - now for ticket, until in self.leases.items()},
@@ -188,15 +203,18 @@ class Books:
         books = cls(terms, _text(page["epoch"]))
         books.sequence = _whole(page["sequence"])
         then = min(now, _whole(page["written_ns"]) + ahead)  # a clock that was set back: as if no time had passed
+        books.began = then - _whole(page["began_ns"])
+        books.wrote = {_text(holder): number for holder, number in _numbers(page["wrote"])}
+        books.kept_ns = max(books.kept_ns, _whole(page["kept_ns"]))
         gaps = [_whole(gap) for gap in _items(page["gaps_ns"])]
-        settled = [then - age for age in accumulate(reversed(gaps))][::-1]
+        books.settled = [then - age for age in accumulate(reversed(gaps))][::-1]
         books.leases = {_text(ticket): then + left for ticket, left in _numbers(page["leases_ns"])}
         for holder, turn in _pairs(page["turns_ns"]):
             rank, left = map(_whole, _items(turn))
             books.turns[_text(holder)] = (rank, then + left)
         books.holders = {_text(holder): _text(name) for holder, name in _pairs(page["holders"])}
         books.bucket_at = then + _whole(page["bucket_ns"])
-        books.window.recall(settled, len(books.leases), then)
+        books.window.recall(books.settled, len(books.leases), then)
         books.window.pause_until(then + _whole(page["paused_ns"]))
         feedback = books.feedback
         feedback.level = max(1.0, terms.limit * _share(page["level"]))
@@ -216,8 +234,9 @@ class Books:
         then = now - ahead
         other.advance(then)
         self.advance(now)
-        theirs = Counter(min(at + ahead, now) for at in other.window.settle_times(then))
-        settled = Counter(self.window.settle_times(now)) | theirs
+        self.kept_ns = max(self.kept_ns, other.kept_ns)
+        theirs = Counter(min(at + ahead, now) for at in other.settled if at >= then - self.kept_ns)
+        self.settled = sorted((Counter(self.settled) | theirs).elements())
         for ticket, until in other.leases.items():
             self.leases[ticket] = max(until + ahead, self.leases.get(ticket, now))
         self.holders = {**other.holders, **self.holders}
@@ -229,13 +248,14 @@ class Books:
         mine.refusals = max(mine.refusals, also.refusals)
         mine.cut_at = max(mine.cut_at, also.cut_at + ahead)
         self.window = Window(self.terms.limit, self.terms.span_ns)
-        self.window.recall(sorted(settled.elements()), len(self.leases), now)
+        self.window.recall(self.settled, len(self.leases), now)
         self.window.pause_until(now + paused_ns)
         self.apply_feedback()
 
     def fill(self, now: int) -> None:
         """Take the whole limit for used up now: what is not known may have been sent."""
-        self.window.recall([now] * self.terms.limit, 0, now)
+        self.settled = [now] * self.terms.limit
+        self.window.recall(self.settled, 0, now)
 
 
 # --- what was written down, checked ---

@@ -55,7 +55,7 @@ class StoredLedger(Ledger):
 
     __slots__ = (
         "_asked_at", "_asking", "_books", "_down_until", "_inbox", "_is_astray", "_looked_at", "_looked_ns", "_make",
-        "_news", "_numbers", "_own", "_restricted_until", "_terms", "_unasked", "_warned", "holder", "name",
+        "_news", "_numbers", "_own", "_restricted_until", "_terms", "_unasked", "_warned", "_wrote", "holder", "name",
     )  # fmt: skip
 
     def __init__(
@@ -80,6 +80,7 @@ class StoredLedger(Ledger):
         self._asked_at = 0  # by ours, when the store was asked for that: its clock was read between these two
         self._is_astray = False  # we went on without the store, and know what it does not
         self._down_until = 0
+        self._wrote = 0  # the sequence of what this process wrote last, in this epoch
         self._warned = False
 
     # --- for those who look ---
@@ -230,8 +231,12 @@ class StoredLedger(Ledger):
                     for each in news:
                         self._change(books, each, loaded.now_ns - (asked_at - each.at))
                     answer, changed = self._ask(books, loaded.now_ns, wish)
-                    blob = books.write(loaded.now_ns) if must_write or changed or news else b""
+                    must_write |= changed or bool(news)
+                    blob = self._write(books, loaded.now_ns) if must_write else b""
                 if not blob or await self._swap(store, blob, loaded.version, answer.granted, asked_at):
+                    if not blob and loaded.blob is None:
+                        books.epoch = ""  # it never began
+                    self._wrote = books.wrote.get(self.holder, 0)
                     self._remember(books, loaded.now_ns, (asked_at, answered_at), news)
                     return answer
                 patience.reschedule(asyncio.get_running_loop().time() + self._patience_s)  # a lost swap is no fault
@@ -241,6 +246,10 @@ class StoredLedger(Ledger):
                     raise
                 pause_s = settings.STORE_FAULT_S
             await asyncio.sleep(random.uniform(0, pause_s))  # noqa: S311 - no secret
+
+    def _write(self, books: Books, now: int) -> bytes:
+        books.wrote[self.holder] = books.sequence + 1
+        return books.write(now)
 
     async def _swap(self, store: Store, blob: bytes, version: str, granted: Sequence[Ticket], asked_at: int) -> bool:
         """Write, unless somebody else did; from here on the store may hold what is to be granted."""
@@ -257,7 +266,7 @@ class StoredLedger(Ledger):
         mine, now = self._books, loaded.now_ns
         # A clock that was set ahead: no time has passed by that.
         is_new, ahead = True, now - self._now() if mine.epoch and now > self._latest() else 0
-        books = Books(self._terms, secrets.token_hex(4))
+        books = Books(self._terms, secrets.token_hex(4), now)
         if loaded.blob is not None:
             try:
                 books, is_new = Books.read(loaded.blob, now, self._terms, ahead=ahead), False
@@ -266,10 +275,13 @@ class StoredLedger(Ledger):
                 if not self._warned:
                     self._warned = True
                     logger.warning("the budget in the store cannot be read; the whole window is taken for used up")
-        went_back = not is_new and books.epoch == mine.epoch and books.sequence < mine.sequence
-        if went_back:
-            books.epoch = secrets.token_hex(4)  # the others must see it, too
+        is_older = books.sequence < mine.sequence or books.wrote.get(self.holder, 0) < self._wrote
+        if books.epoch == mine.epoch and is_older:
+            books.epoch, books.began = secrets.token_hex(4), now  # the others must see it, too
         is_lost = bool(mine.epoch) and books.epoch != mine.epoch
+        if is_lost and now - self._looked_ns < int(settings.STORE_KEPT_S * SECOND):  # else it was forgotten in due time
+            # Until all who wait have looked, and put back what they know, nobody goes by what some of us remember.
+            books.window.pause_until(books.began + int(self.span_ns * settings.STORE_HOLD_SHARE))
         if is_lost or self._is_astray:
             self._put_back(books, now, asked_at)
         return books, is_lost or self._is_astray or bool(ahead) or (is_new and loaded.blob is not None)

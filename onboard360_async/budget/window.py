@@ -14,7 +14,7 @@ time, one W after a settle time, and now; of all phases with one p only the larg
 right side says how many more must be out before that one can, so most groups need not even be looked at.
 """
 
-from bisect import bisect_left, insort
+from bisect import insort
 from collections.abc import Sequence
 from typing import Self
 
@@ -125,11 +125,6 @@ class Window:
         return max(0, self._paused_until - now)
 
     # --- keeping ---
-
-    def settle_times(self, now: int) -> list[int]:
-        """The settle times that may still matter, sorted: those of the last two windows."""
-        self._advance(now)
-        return self._times[bisect_left(self._times, now - 2 * self.span_ns) :]
 
     def recall(self, settled: Sequence[int], held: int, now: int) -> None:
         """Take over what another window kept: its settle times, sorted, and how many it held. For a new window only."""

@@ -160,10 +160,31 @@ def test_a_lease_that_nobody_ends_is_a_settle_at_its_end() -> None:
     books.grant(START, "dead.1", keep=0, lease_ns=30 * SECOND)
     again = Books.read(books.write(START), START + 31 * SECOND, books.terms)
     assert (again.window.held, again.window.used(START + 31 * SECOND)) == (0, 1)
-    for tell in (again.release, lambda ticket: again.settle(ticket, 0), lambda ticket: again.extend(ticket, 0)):
-        tell("dead.1")
+    again.release("dead.1")
+    again.settle("dead.1", 0)
     assert again.window.used(START + 89 * SECOND) == 1
     assert again.window.used(START + 91 * SECOND) == 0
+
+
+def test_an_attempt_that_outlived_its_lease_is_held_anew() -> None:
+    """It was told late that the attempt goes on: it counts until then, whatever its lease has come to."""
+    books = books_of(3)
+    books.grant(START, "us.1", keep=0, lease_ns=SECOND)
+    books.advance(START + 2 * SECOND)
+    books.extend("us.1", START + 30 * SECOND)
+    assert (books.window.held, books.window.used(START + 2 * SECOND)) == (1, 2)
+    assert Books.read(books.write(START + 2 * SECOND), START + 31 * SECOND, books.terms).window.held == 0
+
+
+def test_a_longer_window_of_others_keeps_its_history() -> None:
+    """A process that goes by three seconds does not cut what one that goes by sixty needs."""
+    long, short = Terms(3, MINUTE, 3), Terms(3, 3 * SECOND, 3)
+    books = Books(long, "epoch")
+    used_up(books, START, 3)
+    now = START + 20 * SECOND
+    between = Books.read(books.write(START), now, short)
+    assert between.window.used(now) == 0
+    assert Books.read(between.write(now), now, long).window.used(now) == 3
 
 
 def test_a_tighter_bucket_says_when() -> None:

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from onboard360_async.errors import BudgetStoreError
-from tests.budget.company import MINUTE, SECOND, busy, is_idle, refused, servers
+from tests.budget.company import MINUTE, SECOND, busy, is_idle, refused, send, servers
 from tests.budget.servers import SlidingLog
 from tests.budget.shelf import Shelf
 from tests.budget.test_feedback import Shared
@@ -18,13 +18,18 @@ from tests.budget.virtual import VirtualLoop
 
 @pytest.mark.parametrize("times", [1, 5])
 async def test_a_store_that_loses_everything_is_given_it_back(loop: VirtualLoop, shelf: Shelf, times: int) -> None:
-    """FLUSHALL, or a Redis that comes back empty: those who live remember, and nothing is refused."""
-    several, work = await busy(loop, shelf)
-    for _ in range(times):
-        shelf.blob = None
-        await asyncio.sleep(7)
-    await work
-    assert refused(several) == 0
+    """FLUSHALL, or a Redis that comes back empty: all who live put back what they remember before anybody goes on."""
+    took = []
+    for losses in (0, times):
+        began, other = loop.time(), Shelf(loop.clock, trip_s=0.002)
+        several, work = await busy(loop, other, processes=8)
+        for _ in range(losses):
+            other.blob = None
+            await asyncio.sleep(7)
+        await work
+        assert refused(several) == 0
+        took.append(loop.time() - began)
+    assert took[1] - took[0] <= 15 * times
 
 
 async def test_a_store_that_goes_back_to_an_older_state_is_given_the_rest(loop: VirtualLoop, shelf: Shelf) -> None:
@@ -180,6 +185,38 @@ async def test_nobody_remembers(loop: VirtualLoop, shelf: Shelf) -> None:
     await asyncio.gather(*(users.work(loop, budget, requests) for _ in range(16)))
     assert 0 < users.refused <= 40
     assert loop.time() - began < 61 * 4
+
+
+async def test_a_store_that_was_empty_all_along_lost_nothing(loop: VirtualLoop, shelf: Shelf) -> None:
+    """Looking again and again writes nothing, and pauses nobody."""
+    budget = shelf.budget()
+    for _ in range(5):
+        assert (await budget.refresh()).paused_s == 0
+        await asyncio.sleep(1)
+    assert (shelf.blob, shelf.swaps) == (None, 0)
+
+
+async def test_books_that_were_forgotten_in_due_time_are_no_loss(loop: VirtualLoop, shelf: Shelf) -> None:
+    """Redis drops them an hour after their last use: whoever comes back then does not wait."""
+    budget = shelf.budget()
+    await send(budget)
+    await asyncio.sleep(3700)
+    shelf.blob = None
+    assert (await send(budget)).waited_s < 0.1
+
+
+async def test_who_comes_back_late_still_counts(loop: VirtualLoop, shelf: Shelf) -> None:
+    """After an outage one process tells at once what it did, the other only later: until then shares hold."""
+    log = SlidingLog(100, MINUTE)
+    busy_one, late_one = (
+        Workers(loop, shelf.budget(share=0.5, on_store_error="local"), [log], Load(trip_s=0.1), seed)
+        for seed in range(2)
+    )
+    shelf.is_down = True
+    await asyncio.gather(*(each.run(45, workers=16) for each in (busy_one, late_one)))
+    shelf.is_down = False
+    await busy_one.run(80, workers=16)
+    assert busy_one.log.refused + late_one.log.refused == 0
 
 
 async def test_a_lost_answer_of_a_swap_holds_nothing_up(loop: VirtualLoop, shelf: Shelf) -> None:
