@@ -187,6 +187,36 @@ async def test_nobody_remembers(loop: VirtualLoop, shelf: Shelf) -> None:
     assert loop.time() - began < 61 * 4
 
 
+async def test_nobody_goes_by_what_one_of_us_remembers(loop: VirtualLoop, shelf: Shelf) -> None:
+    """The first who finds the store empty does not know what another did since it last looked: it waits for that."""
+    log = SlidingLog(100, MINUTE)
+    first, second = (Workers(loop, shelf.budget(burst=100), [log], Load(trip_s=0.1), seed) for seed in range(2))
+    await first.run(50, workers=50)
+    await second.run(50, workers=50)
+    await asyncio.sleep(1)
+    shelf.blob = None
+    going_on = asyncio.create_task(first.run(20, workers=20))
+    await asyncio.sleep(5)
+    await asyncio.gather(going_on, second.run(20, workers=20))
+    assert first.log.refused + second.log.refused == 0
+
+
+async def test_an_older_state_is_noticed_however_much_was_written_since(loop: VirtualLoop, shelf: Shelf) -> None:
+    """Who remembers only the older state writes on; whoever misses what it wrote itself puts that back."""
+    first, second = shelf.budget(), shelf.budget()
+    await send(first)
+    await asyncio.sleep(1)
+    older = shelf.blob
+    for _ in range(3):
+        await send(second)
+    await asyncio.sleep(1)
+    shelf.blob = older
+    for _ in range(6):
+        await send(first)
+    await asyncio.sleep(1)
+    assert (await second.refresh()).used == 1 + 3 + 6
+
+
 async def test_a_store_that_was_empty_all_along_lost_nothing(loop: VirtualLoop, shelf: Shelf) -> None:
     """Looking again and again writes nothing, and pauses nobody."""
     budget = shelf.budget()

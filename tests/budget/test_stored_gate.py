@@ -120,12 +120,10 @@ def test_cancelling_anywhere_conserves_slots(limit: int, seed: int) -> None:
 
 @pytest.mark.parametrize("after_s", [0.0005, 0.0015, 0.0025, 0.0035])
 async def test_a_lone_request_that_is_cancelled_leaves_nothing_behind(
-    loop: VirtualLoop, shelf: Shelf, after_s: float
+    loop: VirtualLoop, shelf: Shelf, after_s: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On the way to the store, there, or back, with nobody who comes after it: what was granted is given back."""
-    shelf.rng = random.Random(0)
-    shelf.trip_s = 0.001
-    shelf.rng.uniform = lambda _low, high: high  # type: ignore[method-assign]  # every trip is the longest
+    monkeypatch.setattr(shelf.rng, "uniform", lambda _low, high: high)  # every trip is the longest
     budget = shelf.budget()
     request = asyncio.create_task(send(budget, max_wait_s=0))
     await asyncio.sleep(after_s)

@@ -1,7 +1,5 @@
 """A command that waits for the budget says so, once, and only if it is worth saying."""
 
-import asyncio
-
 import pytest
 
 from onboard360_async.cli.waiting import Waiting
@@ -19,11 +17,13 @@ def test_it_is_said_once_after_two_seconds(
 ) -> None:
     """However many requests wait, and not for those that hardly do."""
 
-    async def main(_loop: VirtualLoop) -> None:
+    async def main(loop: VirtualLoop) -> None:
         waiting = Waiting()
         for number, wait_s in enumerate(waits_s, 1):
             waiting(Event("queued", "GET", "/clients", number))
-            await asyncio.sleep(wait_s)
+            granted = loop.create_future()
+            loop.call_later(wait_s, granted.set_result, None)
+            await granted
             for name in ("granted", "sent", "answered"):
                 waiting(Event(name, "GET", "/clients", number))
 
