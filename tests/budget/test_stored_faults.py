@@ -191,9 +191,9 @@ async def test_nobody_goes_by_what_one_of_us_remembers(loop: VirtualLoop, shelf:
     """The first who finds the store empty does not know what another did since it last looked: it waits for that."""
     log = SlidingLog(100, MINUTE)
     first, second = (Workers(loop, shelf.budget(burst=100), [log], Load(trip_s=0.1), seed) for seed in range(2))
-    await first.run(50, workers=50)
-    await second.run(50, workers=50)
-    await asyncio.sleep(1)
+    for each in (first, second):
+        await each.run(50, workers=50)
+        await asyncio.sleep(1)  # all is told
     shelf.blob = None
     going_on = asyncio.create_task(first.run(20, workers=20))
     await asyncio.sleep(5)
