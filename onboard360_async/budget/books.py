@@ -21,7 +21,7 @@ __all__ = ["Books", "Terms"]
 
 _FORMAT: Final = 1  # of what is written down
 _MOST: Final = 2**62  # nanoseconds, and any other whole number that can be meant
-_WRITERS: Final = 64  # of whom the books say what they wrote last; one that is missing tells all it knows again
+_WRITERS: Final = 64  # of whom the books say what they wrote last
 
 
 @frozen
@@ -142,6 +142,12 @@ class Books:
     def keep_turn(self, holder: str, until: int) -> None:
         """Whoever does not come by then has lost its turn."""
         self.turns[holder] = (self.turns[holder][0], until)
+
+    def misses(self, holder: str, sequence: int) -> bool:
+        """Whether what this holder wrote as that sequence is not in here; with too many writers nobody can tell."""
+        if holder not in self.wrote and len(self.wrote) >= _WRITERS:
+            return False
+        return self.wrote.get(holder, 0) < sequence
 
     def eta_ns(self, now: int, requests: int) -> int:
         """Until so many requests more could have been granted; see `estimate` for what it takes."""

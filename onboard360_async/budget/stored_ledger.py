@@ -275,7 +275,7 @@ class StoredLedger(Ledger):
                 if not self._warned:
                     self._warned = True
                     logger.warning("the budget in the store cannot be read; the whole window is taken for used up")
-        is_older = books.sequence < mine.sequence or books.wrote.get(self.holder, 0) < self._wrote
+        is_older = books.sequence < mine.sequence or books.misses(self.holder, self._wrote)
         if books.epoch == mine.epoch and is_older:
             books.epoch, books.began = secrets.token_hex(4), now  # the others must see it, too
         is_lost = bool(mine.epoch) and books.epoch != mine.epoch

@@ -236,6 +236,18 @@ def test_a_place_in_line_has_a_time() -> None:
 # --- a store that lost it ---
 
 
+def test_a_writer_knows_whether_its_last_words_are_there() -> None:
+    """Older books miss them; with more writers than the books name nobody takes that for a loss."""
+    books = books_of()
+    books.wrote = {"us": 7}
+    assert [books.misses("us", sequence) for sequence in (0, 7, 8)] == [False, False, True]
+    assert books.misses("them", 1)
+    books.wrote = {f"writer {number}": number for number in range(70)}
+    again = Books.read(books.write(START), START, books.terms)
+    assert (len(again.wrote), again.wrote["writer 69"]) == (64, 69)
+    assert not again.misses("writer 1", 1)
+
+
 def test_two_copies_are_added_up() -> None:
     """What both know counts once, what one knows counts; limits and pauses are the stricter ones."""
     one = books_of()
