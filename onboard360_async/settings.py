@@ -41,6 +41,7 @@ STORE_LOOK_SHARE: Final = 1 / 6  # of the window: as long at most between two lo
 STORE_HOLD_SHARE: Final = STORE_LOOK_SHARE + STORE_TURN_SHARE  # of the window: until all who wait have looked again
 STORE_BLIND_SHARE: Final = 1 / 60  # of the window: between two looks while only an answer elsewhere helps; our choice
 STORE_KEPT_S: Final = 3600.0  # seconds that Redis keeps the books of a key nobody uses; our choice
+STORE_LOCK_S: Final = 0.002  # seconds, about: before a file that another process holds is tried again; our choice
 STORE_MOST_BYTES: Final = 4 * 1024 * 1024  # bytes of a budget's file that are read; our choice
 
 # One request

@@ -32,7 +32,6 @@ __all__ = ["FileStore", "state_file"]
 T = TypeVar("T")
 _FOLDER: Final = "onboard360-async"
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
-_LOCK_S: Final = 0.002  # seconds, about: before a lock that another holds is tried again; our choice
 
 
 def state_file(name: str) -> Path:
@@ -92,7 +91,7 @@ class FileStore:
                 with HELD_AT_FORKS:  # a child of a fork would hold the lock on
                     return self._act(act, flags)
             except BlockingIOError:
-                await asyncio.sleep(random.uniform(0.5, 1.5) * _LOCK_S)  # noqa: S311 - no secret
+                await asyncio.sleep(random.uniform(0.5, 1.5) * settings.STORE_LOCK_S)  # noqa: S311 - no secret
             except OSError as error:
                 raise StoreError(f"{self.path}: {error.strerror}", is_final=True) from None
 
