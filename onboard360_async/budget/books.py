@@ -21,6 +21,7 @@ __all__ = ["Books", "Terms"]
 
 _FORMAT: Final = 1  # of what is written down
 _MOST: Final = 2**62  # nanoseconds, and any other whole number that can be meant
+_TRIM: Final = 1024  # settle times, or twice as many as are needed: then those that nobody needs are forgotten
 _WRITERS: Final = 64  # of whom the books say what they wrote last
 
 
@@ -45,8 +46,8 @@ class Books:
     """
 
     __slots__ = (
-        "began", "bucket_at", "epoch", "feedback", "holders", "kept_ns", "leases", "sequence", "settled", "terms",
-        "turns", "window", "wrote",
+        "_trim_at", "began", "bucket_at", "epoch", "feedback", "holders", "kept_ns", "leases", "sequence", "settled",
+        "terms", "turns", "window", "wrote",
     )  # fmt: skip
 
     def __init__(self, terms: Terms, epoch: str, began: int = 0) -> None:
@@ -57,6 +58,7 @@ class Books:
         self.wrote: dict[str, int] = {}  # by holder: the sequence of what it wrote last
         self.settled: list[int] = []  # all settle times that anybody may need, in no order
         self.kept_ns = 2 * terms.span_ns  # how far back that is: others may go by a longer window
+        self._trim_at = _TRIM
         self.window = Window(terms.limit, terms.span_ns)
         self.feedback = Feedback(terms.limit, terms.span_ns)
         self.leases: dict[str, int] = {}  # by ticket: until when it is held, if nobody tells what became of it
@@ -70,6 +72,9 @@ class Books:
         """Settle every lease that ended by now, at its end."""
         for ticket in [ticket for ticket, until in self.leases.items() if until <= now]:
             self._settle(self.leases.pop(ticket))
+        if len(self.settled) > self._trim_at:
+            self.settled = [at for at in self.settled if at >= now - self.kept_ns]
+            self._trim_at = max(_TRIM, 2 * len(self.settled))
 
     def _settle(self, at: int) -> None:
         self.window.settle(at)

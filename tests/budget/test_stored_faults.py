@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from typing import Any
 
 import pytest
 
@@ -247,6 +248,15 @@ async def test_who_comes_back_late_still_counts(loop: VirtualLoop, shelf: Shelf)
     shelf.is_down = False
     await busy_one.run(80, workers=16)
     assert busy_one.log.refused + late_one.log.refused == 0
+
+
+async def test_what_is_remembered_does_not_grow(loop: VirtualLoop, shelf: Shelf) -> None:
+    """A process that could go on without the store keeps its own past for that: so much of it, however long it runs."""
+    budget = shelf.budget(limit=200, burst=200, window_s=1.0, share=0.5, on_store_error="local")
+    await Workers(loop, budget, [], Load(), 1).run(3000, workers=50)
+    ledger: Any = budget._ledger
+    assert len(ledger._own.settled) <= 1100
+    assert len(ledger._books.settled) <= 500
 
 
 async def test_a_lost_answer_of_a_swap_holds_nothing_up(loop: VirtualLoop, shelf: Shelf) -> None:
