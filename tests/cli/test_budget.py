@@ -117,7 +117,6 @@ def test_a_store_that_cannot_be_used_is_one_clear_line(
     service: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
     """Exit 2, nothing sent, what to do; and the password is not shown."""
-    pytest.importorskip("redis")
     monkeypatch.setattr(settings, "STORE_PATIENCE_S", 0.1)
     said = command(*arguments, "--budget", NOWHERE)
     assert (said.code, said.err.count("\n"), said.out) == (2, 1, "")

@@ -6,7 +6,6 @@ import json
 import os
 import pty
 import re
-import shutil
 import signal
 import socket
 import struct
@@ -27,6 +26,7 @@ from onboard360_async.sandbox import Sandbox
 from tests.cli.conftest import Command
 from tests.cli.minute import CAMPAIGN, EACH
 from tests.foreign import LIMITERS, Foreign
+from tests.stores.servers import RealServer, find
 
 PROGRAM = [sys.executable, "-m", "tests.cli.minute"]
 ROOT = Path(__file__).parents[2]
@@ -164,20 +164,14 @@ def test_a_command_waits_where_the_file_cannot_be_read(service: Sandbox) -> None
 @pytest.fixture
 def redis_url() -> Iterator[str]:
     """A Redis of our own on a socket in a folder, which wants a password."""
-    pytest.importorskip("redis")
-    server = shutil.which("redis-server", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if server is None:
-        pytest.skip("there is no redis-server")
+    found = find("redis", "redis 6")
+    if found is None:
+        pytest.skip("there is no redis-server, nor a package that brings one")
     with TemporaryDirectory() as folder:  # pytest's own may be too long for a socket's name
-        place = Path(folder) / "redis.sock"
-        flags = ["--port", "0", "--unixsocket", str(place), "--requirepass", "s3cret", "--save", "", "--dir", folder]
-        with subprocess.Popen([server, *flags], stdout=subprocess.PIPE, text=True) as running:
-            assert running.stdout is not None
-            for line in running.stdout:
-                if "accept connections" in line and str(place) in line:
-                    break
-            yield f"unix://:s3cret@{place}"
-            running.terminate()
+        server = RealServer(found, Path(folder), password="s3cret")
+        server.start()
+        yield f"unix://:s3cret@{server.socket}"
+        server.kill()
 
 
 def test_commands_share_a_budget_in_redis(

@@ -10,10 +10,14 @@ import pytest
 from tests.stores.servers import KINDS, RealServer, find
 
 
-def _running(folder: Path, *kinds: str) -> Iterator[RealServer]:
+def _found(*kinds: str) -> Path:
     program = find(*kinds)
     if program is None:
         pytest.skip(f"there is no {' or '.join(kinds)} server on the PATH, nor a package that brings one")
+    return program
+
+
+def _running(program: Path, folder: Path) -> Iterator[RealServer]:
     server = RealServer(program, folder)
     server.start()
     yield server
@@ -27,14 +31,20 @@ def any_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     if told and request.param == "redis":
         yield told
         return
-    for server in _running(tmp_path_factory.mktemp("server"), request.param):
+    for server in _running(_found(request.param), tmp_path_factory.mktemp("server")):
         yield server.url
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[RealServer]:
+def program() -> Path:
+    """A Redis of whichever version, to be started as a test needs it."""
+    return _found("redis", "redis 6")
+
+
+@pytest.fixture
+def server(program: Path, tmp_path: Path) -> Iterator[RealServer]:
     """A Redis that is this test's own, to be frozen, flushed and killed."""
-    yield from _running(tmp_path, "redis", "redis 6")
+    yield from _running(program, tmp_path)
 
 
 @pytest.fixture

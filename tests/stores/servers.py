@@ -45,20 +45,22 @@ def _find(kind: str) -> Path | None:
 class RealServer:
     """One server, as a process of its own."""
 
-    def __init__(self, program: Path, folder: Path, *options: str) -> None:
+    def __init__(self, program: Path, folder: Path, *options: str, password: str | None = None) -> None:
+        self._password = password
         self.socket = folder / "redis.sock"
         nothing_kept = ("--save", "", "--appendonly", "no", "--dir", str(folder), "--daemonize", "no")
-        self._command = [str(program), "--port", "0", "--unixsocket", str(self.socket), *nothing_kept, *options]
+        asked = ("--requirepass", password) if password else ()
+        self._command = [str(program), "--port", "0", "--unixsocket", str(self.socket), *nothing_kept, *asked, *options]
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"unix://{self.socket}"
 
-    def start(self, password: str | None = None) -> None:
+    def start(self) -> None:
         """Return when it answers."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        client = redis.Redis(unix_socket_path=str(self.socket), password=password)
+        client = redis.Redis(unix_socket_path=str(self.socket), password=self._password)
         while True:
             try:
                 client.ping()

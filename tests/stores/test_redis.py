@@ -13,7 +13,7 @@ from onboard360_async import AsyncOnboard360, Budget, Onboard360, errors, settin
 from onboard360_async.budget.redis_store import RedisStore
 from onboard360_async.sandbox import Sandbox
 from tests.foreign import Foreign, every_way
-from tests.stores.servers import RealServer, find
+from tests.stores.servers import RealServer
 from tests.stores.worker import counted
 from tests.stores.workers import Workers
 
@@ -130,13 +130,10 @@ async def test_without_redis_nothing_is_sent_or_a_share_is(server: RealServer, s
 # --- addresses ---
 
 
-async def test_a_password_by_url(tmp_path: Path, scope: str) -> None:
+async def test_a_password_by_url(program: Path, tmp_path: Path, scope: str) -> None:
     """It is used, and stands in no error, repr or log."""
-    program = find("redis", "redis 6")
-    if program is None:
-        pytest.skip("there is no redis-server here")
-    server = RealServer(program, tmp_path, "--requirepass", "hush-hush")
-    server.start("hush-hush")
+    server = RealServer(program, tmp_path, password="hush-hush")
+    server.start()
     try:
         good = Budget(store=f"unix://:hush-hush@{server.socket}", scope=scope)
         assert (await good.refresh()).used == 0
@@ -150,11 +147,8 @@ async def test_a_password_by_url(tmp_path: Path, scope: str) -> None:
         server.kill()
 
 
-async def test_tls_by_url(tmp_path: Path, scope: str) -> None:
+async def test_tls_by_url(program: Path, tmp_path: Path, scope: str) -> None:
     """rediss:// with a private authority; without it the server is not believed."""
-    program = find("redis", "redis 6")
-    if program is None:
-        pytest.skip("there is no redis-server here")
     authority = trustme.CA()
     mine = authority.issue_cert("localhost", "127.0.0.1")
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
