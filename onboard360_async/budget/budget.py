@@ -113,7 +113,7 @@ class Budget:
             self._ledger = memory_ledger(scope, part, span_ns, clock)
         else:
             local_limit = part if on_store_error == "local" else None
-            self._ledger = _stored_ledger(store, (limit, span_ns, burst_of(burst, limit)), clock, local_limit)
+            self._ledger = _stored_ledger(store, limit, span_ns, burst_of(burst, limit), clock, local_limit)
             if scope is not None:
                 self._ledger.name_books(hashlib.sha256(scope.encode()).hexdigest())
         self._keep = min(keep_for_interactive, self._ledger.limit - 1)
@@ -219,18 +219,17 @@ class Budget:
 
 
 def _stored_ledger(
-    store: str, terms: tuple[int, int, int], clock: Callable[[], int], local_limit: int | None
+    store: str, limit: int, span_ns: int, burst: int, clock: Callable[[], int], local_limit: int | None
 ) -> Ledger:
     # Imported when first needed: most budgets are kept in memory.
     from onboard360_async.budget.books import Terms
     from onboard360_async.budget.stored_ledger import StoredLedger
 
-    said = Terms(*terms)
-
     def make(name: str) -> Store:
-        return open_store(store, name, clock, most_ns=3 * said.span_ns)
+        return open_store(store, name, clock, most_ns=3 * span_ns)
 
-    return keep_whole_at_forks(StoredLedger(said, clock, make, local_limit=local_limit))
+    terms = Terms(limit, span_ns, burst)
+    return keep_whole_at_forks(StoredLedger(terms, clock, make, local_limit=local_limit))
 
 
 # --- checks ---

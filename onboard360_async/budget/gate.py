@@ -5,6 +5,7 @@ timer while nobody waits. How grants are had is the trade of its two kinds, `mem
 """
 
 import asyncio
+import copy
 import math
 from abc import ABC, abstractmethod
 from collections import OrderedDict
@@ -16,7 +17,7 @@ from aiolimiter import AsyncLimiter
 
 from onboard360_async.budget.estimate import eta_ns
 from onboard360_async.budget.ledger import SECOND, Held, Ledger, give_back
-from onboard360_async.errors import BudgetExhaustedError, DeadlineError
+from onboard360_async.errors import BudgetExhaustedError, DeadlineError, Onboard360Error
 
 __all__ = ["Gate", "Lane", "Limits", "Priority", "burst_of", "late"]
 
@@ -46,14 +47,14 @@ class Gate(ABC):
         "forks",
     )  # fmt: skip
 
-    def __init__(self, ledger: Ledger, *, burst: int, keep: int) -> None:
+    def __init__(self, ledger: Ledger, *, burst: int, keep: int, spare: int = 0) -> None:
         self.forks = ledger.forks
         self._ledger = ledger
         self._loop = asyncio.get_running_loop()
         self._keep = keep
         self._burst = burst_of(burst, ledger.limit)
         self._every_ns = ledger.span_ns / ledger.limit
-        self._shaper = AsyncLimiter(self._burst, self._burst * self._every_ns / SECOND)
+        self._shaper = AsyncLimiter(self._burst + spare, (self._burst + spare) * self._every_ns / SECOND)
         self._lanes: tuple[Lane, ...] = (OrderedDict(), OrderedDict())
         self._pump: asyncio.Task[None] | None = None
         self._alarm: asyncio.Future[None] | None = None  # what the pump waits for when it must wait
@@ -207,11 +208,12 @@ class Gate(ABC):
                 lane.clear()  # gives back the memory of a long queue
 
     def _fail_all(self, error: BaseException) -> None:
+        """An error of ours is each one's own: a call writes into it how often it tried."""
         for lane in self._lanes:
             while lane:
                 waiter, _ = lane.popitem(last=False)
                 if not waiter.done():
-                    waiter.set_exception(error)
+                    waiter.set_exception(copy.copy(error) if isinstance(error, Onboard360Error) else error)
 
 
 def late(wait_s: float | None = None) -> DeadlineError:

@@ -6,10 +6,7 @@ and news there is neither a task nor a timer. Knows no store's ways.
 
 import asyncio
 import contextlib
-import copy
 from collections.abc import AsyncGenerator
-
-from aiolimiter import AsyncLimiter
 
 from onboard360_async import settings
 from onboard360_async.budget.gate import Gate, Limits, Priority, late
@@ -28,9 +25,8 @@ class StoredGate(Gate):
     __slots__ = ("_ask_at", "_books", "_busy", "_keeper", "_post_at", "_store")
 
     def __init__(self, ledger: StoredLedger, *, burst: int, keep: int) -> None:
-        super().__init__(ledger, burst=burst, keep=keep)
+        super().__init__(ledger, burst=burst, keep=keep, spare=1)  # the shared bucket is the one that counts
         self._books = ledger
-        self._shaper = AsyncLimiter(self._burst + 1, (self._burst + 1) * self._every_ns / SECOND)
         self._store: Store = ledger.open()
         self._busy = asyncio.Lock()  # one exchange at a time: what comes meanwhile goes together with the next
         self._keeper: AsyncGenerator[None, None] | None = None
@@ -39,7 +35,7 @@ class StoredGate(Gate):
 
     async def look(self) -> None:
         """See how the books stand now. BudgetStoreError if the store cannot be used."""
-        await self._exchange(Wish(others=self.waiting))
+        await self._exchange(Wish(others=self.waiting, rank=self._rank()))
 
     # --- at once ---
 
@@ -59,13 +55,7 @@ class StoredGate(Gate):
             if patience_s == deadline_s:
                 raise late() from None
             raise BudgetExhaustedError(patience_s) from None
-        if not answer.granted:
-            return None
-        if self._shaper.has_capacity():
-            await self._shaper.acquire()  # has capacity, so it does not wait
-            return answer.granted[0]
-        answer.granted[0].release()
-        return None
+        return ticket if answer.granted and await self._passes(ticket) else None
 
     def _tokens(self) -> float:
         return self._books.tokens()
@@ -97,7 +87,10 @@ class StoredGate(Gate):
         answer = await self._exchange(Wish(tickets, self.waiting - len(tickets), self._rank()))
         self._ask_at = self._loop.time() + answer.wait_ns / SECOND
         for ticket in answer.granted:
-            await self._pass(ticket)
+            if await self._passes(ticket):
+                self._hand_out(ticket)
+            else:
+                self._ask_at = max(self._ask_at, self._loop.time() + self._every_ns / SECOND)
 
     def _wanted(self) -> list[Ticket]:
         found: list[Ticket] = []
@@ -107,14 +100,16 @@ class StoredGate(Gate):
                     found.append(self._books.ticket(self._keep_from(priority), grace_s, self._post))
         return found
 
-    async def _pass(self, ticket: Ticket) -> None:
-        """Through this loop's own bucket, which stops us only where the store forgot how full the shared one was."""
+    async def _passes(self, ticket: Ticket) -> bool:
+        """Through this loop's own bucket, which stops us only where the store forgot how full the shared one was.
+
+        A ticket that does not pass goes back.
+        """
         if self._shaper.has_capacity():
             await self._shaper.acquire()  # has capacity, so it does not wait
-            self._hand_out(ticket)
-        else:
-            ticket.release()
-            self._ask_at = max(self._ask_at, self._loop.time() + self._every_ns / SECOND)
+            return True
+        ticket.release()
+        return False
 
     def _hand_out(self, ticket: Ticket) -> None:
         """To the first who waits for no more than this ticket holds; with nobody there it goes back."""
@@ -126,14 +121,6 @@ class StoredGate(Gate):
                     waiter.set_result(ticket)
                     return
         ticket.release()
-
-    def _fail_all(self, error: BaseException) -> None:
-        """Each gets an error of its own: a call writes into it how often it tried."""
-        for lane in self._lanes:
-            while lane:
-                waiter, _ = lane.popitem(last=False)
-                if not waiter.done():
-                    waiter.set_exception(copy.copy(error))
 
     def _drop(self, priority: Priority, waiter: "asyncio.Future[Held]") -> None:
         """Without waiters and news there is no pump either."""

@@ -20,6 +20,11 @@ __all__ = ["retry_after_s", "told_by"]
 _NUMBER: Final = re.compile(r"\d{1,9}")
 _PAIR: Final = re.compile(r"(\w+)\s*=\s*\"?(\d{1,9})")  # `q=100` of `"default";q=100;w=60`, `remaining=0`
 _PREFIXES: Final = ("RateLimit-", "X-RateLimit-", "X-Rate-Limit-")
+_NAMES: Final = (
+    "RateLimit",
+    "RateLimit-Policy",
+    *(f"{prefix}{what}" for prefix in _PREFIXES for what in ("Limit", "Remaining", "Reset")),
+)
 _EPOCH: Final = 1e9  # a larger number is a moment (Unix seconds), not a wait
 
 
@@ -46,7 +51,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
 
 def told_by(headers: Mapping[str, str]) -> Told | None:
     """What the headers of an answer that was no 429 say: the limit of one window, and a wait if nothing is left."""
-    if not any(name.lower().startswith(("ratelimit", "x-ratelimit", "x-rate-limit")) for name in headers):
+    if not any(name in headers for name in _NAMES):  # every answer comes by here, and most say nothing
         return None
     limits = [quota for quota in _quotas(headers) if quota > 0]
     wait_s = retry_after_s({name: text for name, text in headers.items() if name.lower() != "retry-after"})
