@@ -12,7 +12,7 @@ from contextlib import aclosing
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, Unpack
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -22,7 +22,7 @@ from onboard360_async.budget import Budget, Priority
 from onboard360_async.checks import IS_ID, check_email, check_new_client, check_text, pick_campaign
 from onboard360_async.codec.answers import decode_campaigns, decode_client, decode_json, encode_client, encode_json
 from onboard360_async.errors import ConfigurationError, ValidationError
-from onboard360_async.importer import ImportJob
+from onboard360_async.importer import ImportJob, RuleOptions, Rules
 from onboard360_async.importer.source import Rows
 from onboard360_async.listing import ClientListing
 from onboard360_async.models import Campaign, Client, NewClient, email_key
@@ -275,34 +275,43 @@ class AsyncOnboard360:
         journal: str | Path | None = None,
         mapping: Mapping[str, str] | None = None,
         encoding: str | None = None,
-        skip_invalid: bool = False,
-        on_ambiguous: str = "hold",
+        events_from: str | Path | None = None,
+        **rules: Unpack[RuleOptions],
     ) -> ImportJob:
-        """An import of a CSV file, of rows (mappings or NewClient, also async), or what is left in a journal (None).
+        """An import of a file, of rows (mappings or NewClient, also async), or what is left in a journal (None).
 
-        Everybody in it is added to `campaign` (an id or a name) at most once, always, at BULK priority; without a
-        campaign each row names its `campaign_id`. The journal of a file stands beside it and survives a crash; rows
-        have one only if it is named. A row whose answer was lost is `Unresolved` and never sent again by itself
-        (`on_ambiguous="hold"`, the only way in this version).
+        Everybody in it is added to `campaign` (an id or a name) at most once, at BULK priority; without a campaign each
+        row names its own. The journal of a file stands beside it and survives a crash; rows have one only if it is
+        named, and without it a crash loses what was known of them. A row whose answer was lost is looked for, and sent
+        again only if it is shown that nobody was created (`on_ambiguous="hold"`: never). `events_from`: a file of
+        stored `client.created` webhooks, a JSON object a line, for links that no answer told. `rules`: see `Rules`.
+        UNDOCUMENTED: whether the service writes to those who are added; take it that it does.
         ConfigurationError for what cannot work; `load` and `run` raise what is wrong with the list or the service.
         """
-        if on_ambiguous != "hold":
-            raise ConfigurationError('on_ambiguous must be "hold": an unknown outcome is reported, not resolved.')
         options = self._options.but(priority=Priority.BULK, deadline_s=None, max_wait_s=None)
         bulk = self.with_options(priority=Priority.BULK, deadline_s=None, max_wait_s=None)
+        campaigns: list[Campaign] = []
 
-        async def campaign_id() -> str | None:
-            return None if campaign is None else await self._campaign_id(campaign)
+        async def find_campaign(id_or_name: str) -> str:
+            wanted = check_text("campaign", id_or_name).strip()
+            if IS_ID(wanted):
+                return wanted
+            if not campaigns:
+                campaigns.extend(await bulk.list_campaigns())
+            return pick_campaign(wanted, campaigns).id
 
         return ImportJob(
             source,
             add=lambda client, before_send: self._add(client, options, before_send),
             listing=lambda campaign_id: bulk.iter_clients(campaign_id=campaign_id).batches(),
-            campaign=campaign_id,
+            find_campaign=find_campaign,
+            campaign=campaign,
             journal=journal,
             mapping=mapping,
             encoding=encoding,
-            skip_invalid=skip_invalid,
+            events_from=events_from,
+            rules=Rules(**rules),
+            skew_s=self._transport.clock.skew_s,
         )
 
     # --- anything else ---
@@ -341,11 +350,6 @@ class AsyncOnboard360:
         self, request: Request, priority: Priority | None, deadline_s: float | None, max_wait_s: float | None
     ) -> Call:
         return Call(self._transport, request, self._with(priority, deadline_s, max_wait_s))
-
-    async def _campaign_id(self, id_or_name: str) -> str:
-        """An id as it is, a name by one look at the campaigns."""
-        wanted = check_text("campaign", id_or_name).strip()
-        return wanted if IS_ID(wanted) else (await self.find_campaign(wanted)).id
 
     async def _add(self, client: NewClient, options: Options, before_send: Callable[[], None] | None = None) -> Client:
         check_new_client(client)

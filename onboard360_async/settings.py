@@ -73,3 +73,11 @@ PROGRESS_LEAST_S: Final = 2.0  # seconds between them in a short import; our cho
 IMPORT_MOST_REFUSED: Final = 10  # 429s in a row after which an import stops; our choice
 IMPORT_MOST_NOT_FOUND: Final = 10  # 404s in a row after which an import stops: a wrong campaign; our choice
 IMPORT_MOST_LOST: Final = 10  # unknown outcomes in a row after which an import stops: a dead server; our choice
+IMPORT_SETTLE_S: Final = (
+    60.0  # seconds after which a request whose connection ended creates nobody any more; our choice
+)
+IMPORT_CLOCK_TOLERANCE_S: Final = 5.0  # seconds that the server's dates may be wrong; our choice
+IMPORT_SETTLE_AT: Final = 20  # rows in doubt that are looked for while others are sent; our choice
+IMPORT_LOOKS: Final = 3  # listings of a campaign, at most, until a row in doubt is left unresolved; our choice
+IMPORT_MOST_SENT: Final = 3  # requests for one row in one run, the first included; our choice
+IMPORT_PROBLEMS: Final = 1_000  # invalid rows that a plan holds; the errors file has all of them; our choice

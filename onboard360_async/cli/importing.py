@@ -112,8 +112,8 @@ async def run_import(api: AsyncOnboard360, job: ImportJob, *, ask: bool, dry_run
 
 
 def _reason_to_send_nothing(job: ImportJob, plan: Plan, *, ask: bool, dry_run: bool) -> int | None:
-    if plan.problems and not job.skip_invalid:
-        _say(f"Nothing was sent: mend {_rows(len(plan.problems))}, or send the others with --skip-invalid.")
+    if plan.invalid and not job.rules.skip_invalid:
+        _say(f"Nothing was sent: mend {_rows(plan.invalid)}, or send the others with --skip-invalid.")
         return Exit.INVALID
     if dry_run:
         _say("Nothing was sent (--dry-run).")
@@ -158,7 +158,7 @@ def _show_plan(plan: Plan, api: AsyncOnboard360) -> None:
         "created before": plan.done,
         "in the campaign already": plan.existing,
         "twice in the list": plan.duplicates,
-        "invalid": len(plan.problems),
+        "invalid": plan.invalid,
         "rejected before": plan.rejected,
         "unresolved": plan.unresolved,
     }
@@ -169,8 +169,8 @@ def _show_plan(plan: Plan, api: AsyncOnboard360) -> None:
     for problem in plan.problems[:_SHOWN]:
         value = f" ({problem.value})" if problem.value else ""
         _say(f"  line {problem.line}, {problem.field}: {problem.reason}{value}")
-    if len(plan.problems) > _SHOWN:
-        _say(f"  and {len(plan.problems) - _SHOWN:,} more")
+    if plan.invalid > _SHOWN:
+        _say(f"  and {plan.invalid - _SHOWN:,} more")
     if plan.may_be_capped:
         _say("  note: the listing of who exists ended on a round number; it may be cut, and people beyond it unknown")
     if plan.to_send:

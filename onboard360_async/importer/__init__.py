@@ -1,11 +1,14 @@
 """Imports: a list of people goes in, each is added at most once, and the books survive a crash at any moment.
 
-Knows no HTTP. `job` holds the list and its plan, `run` sends, `journal` remembers, `source` and `rows` read,
+Knows no HTTP. `job` holds the list and its plan, `load` spools it, `run` sends, `settle` looks for rows whose answers
+were lost (by the rule in `reconcile`), `audit` looks back at the end, `journal` remembers; `source` and `rows` read,
 `results` writes what the user takes away.
 """
 
-from onboard360_async.importer.job import ImportJob, Listing, journal_beside
+from onboard360_async.importer.job import ImportJob, journal_beside
 from onboard360_async.importer.outcomes import (
+    Adopted,
+    Audit,
     Created,
     Invalid,
     Outcome,
@@ -18,10 +21,13 @@ from onboard360_async.importer.outcomes import (
 )
 from onboard360_async.importer.results import Files
 from onboard360_async.importer.rows import Problem
-from onboard360_async.importer.run import Add, Outcomes
+from onboard360_async.importer.rules import RuleOptions, Rules
+from onboard360_async.importer.run import Add, Listing, Outcomes
 
 __all__ = [
     "Add",
+    "Adopted",
+    "Audit",
     "Created",
     "Files",
     "ImportJob",
@@ -32,6 +38,8 @@ __all__ = [
     "Plan",
     "Problem",
     "Rejected",
+    "RuleOptions",
+    "Rules",
     "SkippedDuplicate",
     "SkippedExisting",
     "Summary",

@@ -1,34 +1,35 @@
 """An import: its list, its journal, its plan. What happens to a row is `run`'s.
 
-Knows no HTTP: it takes two callables, one that adds a client and one that lists a campaign. The whole list is checked
-and spooled before anything is sent, and who exists is listed once before the first row is.
+Knows no HTTP: it takes callables, one that adds a client and one that lists a campaign. The whole list is checked and
+spooled before anything is sent, and who exists is listed once before the first row is.
 """
 
 import asyncio
-import json
-import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ValidationError
-from onboard360_async.importer.journal import Journal, Spool, State
-from onboard360_async.importer.outcomes import Plan, Summary
+from onboard360_async.importer.audit import audited
+from onboard360_async.importer.events import fill_links, take_events
+from onboard360_async.importer.journal import Journal
+from onboard360_async.importer.listed import Baseline
+from onboard360_async.importer.load import Campaigns, FindCampaign, load_list
+from onboard360_async.importer.outcomes import Audit, Outcome, Plan, Summary
+from onboard360_async.importer.replay import outcomes_since
 from onboard360_async.importer.results import Files, write_files
-from onboard360_async.importer.rows import FIELDS, Problem, Row, check_row
-from onboard360_async.importer.run import Add, Outcomes
-from onboard360_async.importer.source import CsvFile, Rows, open_csv, rows_of
-from onboard360_async.models import Client
+from onboard360_async.importer.rows import Problem
+from onboard360_async.importer.rules import Rules
+from onboard360_async.importer.run import Add, Listing, Outcomes
+from onboard360_async.importer.source import Rows
+from onboard360_async.importer.tables import STEP
 from onboard360_async.sqlite import told
 
-__all__ = ["ImportJob", "Listing", "journal_beside"]
+__all__ = ["ImportJob", "journal_beside"]
 
-Listing = Callable[[str], AsyncIterator[Sequence[Client]]]
 _SUFFIX: Final = ".onboard360.db"
-_PAUSE_EVERY: Final = 500  # rows checked between two turns of the loop
-_SHOWN: Final = 20  # warnings of one kind
 
 
 def journal_beside(source: Path) -> Path:
@@ -39,7 +40,7 @@ def journal_beside(source: Path) -> Path:
 class ImportJob:
     """One import: `async with job`, then `load`, then `run`.
 
-    `source` is a CSV file, rows (mappings or NewClient, also async), or None to go on with a journal. The journal of a
+    `source` is a file, rows (mappings or NewClient, also async), or None to go on with a journal. The journal of a
     file stands beside it; rows have none unless one is named, and then a crash loses what was known of them.
     ImportLockedError on entering if another run holds the journal.
     """
@@ -50,11 +51,14 @@ class ImportJob:
         *,
         add: Add,
         listing: Listing,
-        campaign: Callable[[], Awaitable[str | None]],
+        find_campaign: FindCampaign,
+        campaign: str | None = None,
         journal: str | Path | None = None,
         mapping: Mapping[str, str] | None = None,
         encoding: str | None = None,
-        skip_invalid: bool = False,
+        events_from: str | Path | None = None,
+        rules: Rules | None = None,
+        skew_s: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._source = Path(source) if isinstance(source, str) else source
         if journal is None and isinstance(self._source, Path):
@@ -62,20 +66,23 @@ class ImportJob:
         if source is None and journal is None:
             raise ConfigurationError("An import needs a list, or the journal of one to go on with.")
         self.journal_path = Path(journal) if journal is not None else None
-        self._add, self._listing, self._campaign = add, listing, campaign
-        self._mapping, self._encoding, self.skip_invalid = mapping, encoding, skip_invalid
+        self.rules = rules or Rules()
+        self._add, self._listing, self._skew_s = add, listing, skew_s
+        self._campaigns = Campaigns(campaign, find_campaign)
+        self._mapping, self._encoding = mapping, encoding
+        self._events_from = Path(events_from) if events_from is not None else None
         self._journal: Journal | None = None
         self._plan: Plan | None = None
         self._outcomes: Outcomes | None = None
         self._stopped = False
-        self._last_summary: Summary | None = None
+        self._last: tuple[Summary, Audit | None] | None = None
         self.files: Files | None = None  # where the results stand, once they are written
 
     async def __aenter__(self) -> Self:
-        if self._source is None and self.journal_path is not None and not self.journal_path.exists():
-            raise ConfigurationError(f"There is no journal {self.journal_path}.")
         if isinstance(self._source, Path):
             _check_readable(self._source)  # before a journal is made beside something that is not there
+        elif self._source is None and self.journal_path is not None:
+            _check_there(self.journal_path)
         self._journal = Journal(self.journal_path)
         return self
 
@@ -87,7 +94,7 @@ class ImportJob:
             with told(self.journal_path):
                 if self._outcomes is not None:
                     await self._outcomes.aclose()
-                self._last_summary = journal.summary()
+                self._last = journal.summary(), audited(journal)
                 self.write_files()
         finally:
             journal.close()
@@ -105,43 +112,83 @@ class ImportJob:
     async def _load(self, journal: Journal) -> Plan:
         if self._plan is not None:
             raise ConfigurationError("This import is loaded already.")
+        if journal.fact("purged") is not None:
+            raise ConfigurationError(
+                f"The journal {self.journal_path} was purged, so that nobody in it can be recognised. Move it away to"
+                " begin a new import; who is in the campaign then is skipped."
+            )
         warnings: list[str] = []
         if self._source is not None:
-            campaign_id = await self._campaign()
-            warnings = await self._spool(journal, campaign_id)
+            await self._campaigns.look_up()
+            warnings = await load_list(
+                journal,
+                self._source if not isinstance(self._source, str) else Path(self._source),
+                self._campaigns,
+                mapping=self._mapping,
+                encoding=self._encoding,
+                send_twice=self.rules.duplicates == "send",
+            )
         elif journal.fact("header") is None:
             raise ConfigurationError(f"The journal {self.journal_path} holds no list to go on with.")
-        problems = tuple(
-            Problem(record["line"], record["field"], record["error"], record["details"] or "")
-            for record in journal.records(State.INVALID)
-        )
-        if not problems or self.skip_invalid:
-            for campaign in journal.to_compare():
-                await self._compare(journal, campaign)
-        # Asked of the books, not of this listing: whoever said no, and starts again, is told again.
-        capped = any(number in settings.ROUND_COUNTS for number in journal.listed())
-        self._plan = _plan(journal.summary(), problems, tuple(warnings), capped=capped)
+        if not journal.summary().invalid or self.rules.skip_invalid:
+            await self._compare(journal)
+        if self._events_from is not None:
+            for _ in take_events(journal, self._events_from):
+                await asyncio.sleep(0)
+            fill_links(journal)
+        self._plan = _plan(journal, self.rules, tuple(warnings))
         return self._plan
 
     def run(self) -> Outcomes:
-        """Send what is planned: `async for outcome in job.run()`, once, after `load`.
+        """Send what is planned: `async for outcome in job.run()`, once; loads the list if nobody did.
 
-        ValidationError, with nothing sent, if rows are invalid and not to be skipped. While it runs, ImportFailedError
-        says why it stopped early; every row stands in the journal, and running the import again goes on from there.
-        Who reads slowly slows the sending; leaving the import's block cancels what is under way.
+        ValidationError, with nothing sent, if rows are invalid and not to be skipped, or exist and are not to. While it
+        runs, ImportFailedError says why it stopped early; every row stands in the journal, and running the import again
+        goes on from there. Who reads slowly slows the sending; leaving the import's block cancels what is under way.
         """
+        return self._begin(send=True)
+
+    def reconcile(self) -> Outcomes:
+        """Look for the rows whose answers were lost, and send nothing: `async for outcome in job.reconcile()`.
+
+        Rows that are shown to be absent are planned again, for the next run. Errors as for `run`.
+        """
+        return self._begin(send=False)
+
+    def _begin(self, *, send: bool) -> Outcomes:
         journal = self._open()
-        if self._plan is None:
-            raise ConfigurationError("Call load() before run().")
         if self._outcomes is not None:
             raise ConfigurationError("This import is running already.")
-        if self._plan.problems and not self.skip_invalid:
-            number = len(self._plan.problems)
-            raise ValidationError(f"{number} rows cannot be sent; nothing was sent. Mend them, or skip invalid rows.")
-        self._outcomes = Outcomes(journal, self._add, tell_skipped=self._source is not None)
+        if self._plan is not None:
+            self._check_may_run(self._plan)
+        self._outcomes = Outcomes(
+            journal,
+            self._add,
+            self._listing,
+            self.rules,
+            skew_s=self._skew_s,
+            begin=self._ready,
+            tell_skipped=self._source is not None,
+            send=send,
+        )
         if self._stopped:
             self._outcomes.stop()
         return self._outcomes
+
+    async def _ready(self) -> None:
+        """What must be done before the first row."""
+        journal = self._open()
+        if self._plan is None:
+            self._check_may_run(await self.load())
+        journal.reopen(plan=self.rules.on_ambiguous == "reconcile")
+
+    def _check_may_run(self, plan: Plan) -> None:
+        if plan.invalid and not self.rules.skip_invalid:
+            message = f"{plan.invalid} rows cannot be sent; nothing was sent. Mend them, or skip invalid rows."
+            raise ValidationError(message)
+        if plan.existing and self.rules.if_exists == "fail":
+            message = f"{plan.existing} rows are in their campaign already; nothing was sent (if_exists is 'fail')."
+            raise ValidationError(message)
 
     def stop(self) -> None:
         """Begin no further row; those under way finish, and the iteration ends. Before `run`: none will begin."""
@@ -149,18 +196,34 @@ class ImportJob:
         if self._outcomes is not None:
             self._outcomes.stop()
 
+    async def outcomes(self, *, since: int = 0) -> AsyncIterator[Outcome]:
+        """What became of the rows, in the order in which the journal noted it, after the outcome with this `seq`.
+
+        Of earlier runs, too: whoever keeps the `seq` of the last outcome that was dealt with misses none, whatever
+        crashed. A row whose outcome changed since is told again.
+        """
+        for number, outcome in enumerate(outcomes_since(self._open(), since), 1):
+            yield outcome
+            if number % STEP == 0:
+                await asyncio.sleep(0)
+
     @property
     def summary(self) -> Summary:
         """All rows of the list by what became of them."""
-        if self._journal is not None:
-            return self._journal.summary()
-        if self._last_summary is None:
-            raise ConfigurationError("This import was never entered.")
-        return self._last_summary
+        return self._open().summary() if self._journal is not None else self._at_the_end()[0]
+
+    @property
+    def audit(self) -> Audit | None:
+        """What the last listing said against the books; None if no run came to its end."""
+        return audited(self._open()) if self._journal is not None else self._at_the_end()[1]
 
     async def counted(self) -> Summary:
-        """The same, for callers on another thread than the journal's."""
+        """The summary, for callers on another thread than the journal's."""
         return self.summary
+
+    async def looked_back(self) -> Audit | None:
+        """The audit, likewise."""
+        return self.audit
 
     def write_files(self) -> Files | None:
         """Write results and errors beside the list, as the books stand now; None for rows without a file."""
@@ -177,46 +240,37 @@ class ImportJob:
             raise ConfigurationError("Use an import within its block: async with api.open_import(...) as job.")
         return self._journal
 
-    async def _spool(self, journal: Journal, campaign_id: str | None) -> list[str]:
-        """The list into the journal, whole or not at all; what looks odd."""
-        file = None
-        if isinstance(self._source, Path):
-            file = open_csv(self._source, mapping=self._mapping, encoding=self._encoding)
-        warnings = [f"column {name!r} is not sent" for name in file.unknown] if file is not None else []
-        if file is not None and "campaign_id" in file.columns and campaign_id is not None:
-            warnings.append("the campaign column is not sent: everybody goes to the campaign that was named")
-        odd: list[str] = []
-        more = number = 0
-        with journal.spool(_facts(file)) as spool:
-            for _ in spool.forget():
-                await asyncio.sleep(0)
-            async for row in self._rows(file):
-                notes = _spool_row(spool, row, campaign_id)
-                more += len(notes) if len(odd) >= _SHOWN else 0
-                odd += notes if len(odd) < _SHOWN else []
-                number += 1
-                if number % _PAUSE_EVERY == 0:
+    def _at_the_end(self) -> tuple[Summary, Audit | None]:
+        if self._last is None:
+            raise ConfigurationError("This import was never entered.")
+        return self._last
+
+    async def _compare(self, journal: Journal) -> None:
+        """List who exists, once for every campaign, and skip them unless they are to be sent all the same."""
+        skip = self.rules.if_exists != "send"
+        for campaign_id in journal.to_compare():
+            with Baseline(journal, campaign_id) as baseline:
+                journal.requested("list")
+                async for batch in self._listing(campaign_id):
+                    baseline.add((client.id, client.email) for client in batch)
+                for _ in baseline.compare(skip=skip):
                     await asyncio.sleep(0)
-        return warnings + odd + ([f"and {more} more like these"] if more else [])
+        if not skip:
+            journal.send_existing()
+        elif journal.fact("if_exists") == "send":
+            for campaign_id in journal.campaigns():
+                for _ in Baseline.again(journal, campaign_id):
+                    await asyncio.sleep(0)
+        journal.note("if_exists", self.rules.if_exists)
 
-    async def _rows(self, file: CsvFile | None) -> AsyncIterator[Row]:
-        if file is not None:
-            for row in file.rows():
-                yield row
-        elif self._source is not None and not isinstance(self._source, str | Path):
-            try:
-                async for row in rows_of(self._source):
-                    yield row
-            except sqlite3.Error as error:  # their database, not our journal: else it would be told as ours
-                raise ValidationError("The rows cannot be read to their end; the cause says why.", "rows") from error
 
-    async def _compare(self, journal: Journal, campaign_id: str) -> None:
-        """Skip who exists."""
-        with journal.baseline(campaign_id) as baseline:
-            async for batch in self._listing(campaign_id):
-                baseline.add((client.id, client.email) for client in batch)
-            for _ in baseline.skip():
-                await asyncio.sleep(0)
+def _check_there(journal: Path) -> None:
+    try:
+        if journal.exists():
+            return
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read {journal}: {error.strerror}.") from None
+    raise ConfigurationError(f"There is no journal {journal}.")
 
 
 def _check_readable(source: Path) -> None:
@@ -229,38 +283,29 @@ def _check_readable(source: Path) -> None:
         raise ConfigurationError(f"Cannot read {source}: {error.strerror}.") from None
 
 
-def _facts(file: CsvFile | None) -> dict[str, str]:
-    if file is None:
-        return {"header": json.dumps(FIELDS)}
-    mark = "yes" if file.encoding in ("utf-8-sig", "utf-16") else ""
-    return {"header": json.dumps(file.header), "source": str(file.path.absolute()), "mark": mark}
-
-
-def _spool_row(spool: Spool, row: Row, campaign_id: str | None) -> list[str]:
-    client, problem, odd = check_row(row, campaign_id)
-    if client is None:
-        spool.invalid(row, problem or Problem(row.line, "row", "it cannot be read"))
-    else:
-        spool.valid(row, client)
-    return odd
-
-
 def _source_beside(journal: Path, source: Path) -> Path:
     """The list of a journal, wherever the two were moved together."""
     beside = journal.with_name(journal.name.removesuffix(_SUFFIX))
     return beside if journal.name.endswith(_SUFFIX) else source
 
 
-def _plan(summary: Summary, problems: tuple[Problem, ...], warnings: tuple[str, ...], *, capped: bool) -> Plan:
+def _plan(journal: Journal, rules: Rules, warnings: tuple[str, ...]) -> Plan:
+    summary, absent = journal.summary(), journal.absent() if rules.on_ambiguous == "reconcile" else 0
     return Plan(
         rows=summary.rows,
-        to_send=summary.planned,
-        done=summary.created,
+        to_send=summary.planned + absent,
+        done=summary.created + summary.adopted,
         existing=summary.skipped_existing,
         duplicates=summary.skipped_duplicate,
         rejected=summary.rejected,
-        unresolved=summary.unresolved,
-        problems=problems,
+        unresolved=summary.unresolved - absent,
+        ambiguous=summary.ambiguous,
+        invalid=summary.invalid,
+        problems=tuple(
+            Problem(record["line"], record["field"], record["error"], record["details"] or "")
+            for record in journal.first_invalid(settings.IMPORT_PROBLEMS)
+        ),
         warnings=warnings,
-        may_be_capped=capped,
+        # Asked of the books, not of this listing: whoever said no, and starts again, is told again.
+        may_be_capped=any(number in settings.ROUND_COUNTS for number in journal.listed()),
     )

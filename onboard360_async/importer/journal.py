@@ -6,64 +6,24 @@ its line, so that the list may be mended and sorted between two runs. A journal 
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from sqlite3 import Connection
 from sqlite3 import Row as Record
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
-from attrs import asdict, frozen
+from attrs import field, frozen
 
 from onboard360_async.importer.outcomes import Summary
-from onboard360_async.importer.rows import Problem, Row
-from onboard360_async.models import NewClient, email_key
+from onboard360_async.importer.tables import APPLICATION_ID, STEP, UPGRADES, State, storable, transaction
+from onboard360_async.models import NewClient
 from onboard360_async.sqlite import open_database, told
 
-__all__ = ["Baseline", "Entry", "Journal", "Record", "Spool", "State"]
-
-_APPLICATION_ID: Final = 0x33364F4A  # "36OJ"
-_UPGRADES: Final = (
-    """
-    CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE rows (
-        id INTEGER PRIMARY KEY,
-        campaign_id TEXT, email_key TEXT, occurrence INTEGER,
-        position INTEGER, line INTEGER NOT NULL, cells TEXT NOT NULL, client TEXT,
-        state TEXT NOT NULL, compared INTEGER NOT NULL DEFAULT 0, created INTEGER NOT NULL DEFAULT 0,
-        client_id TEXT, link TEXT, field TEXT, error TEXT, details TEXT, status INTEGER, first_line INTEGER,
-        sending_at INTEGER, ended_at INTEGER
-    );
-    CREATE UNIQUE INDEX rows_by_identity ON rows (campaign_id, email_key, occurrence);
-    CREATE INDEX rows_by_position ON rows (position);
-    CREATE INDEX rows_by_state ON rows (state, position);
-    CREATE TABLE known (
-        campaign_id TEXT NOT NULL, client_id TEXT NOT NULL, email_key TEXT NOT NULL,
-        PRIMARY KEY (campaign_id, client_id)
-    ) WITHOUT ROWID;
-    CREATE INDEX known_by_key ON known (campaign_id, email_key)
-    """,
-    "CREATE INDEX rows_by_client ON rows (campaign_id, client_id) WHERE client_id IS NOT NULL",
-)
-_ABOUT_THE_LIST: Final = ("header", "source", "mark")  # facts that go with a list; the others are about campaigns
-_STEP: Final = 5_000  # rows that are changed at once: the loop has other things to do
-
-
-class State:
-    """Where a row stands."""
-
-    INVALID: Final = "invalid"
-    DUPLICATE: Final = "skipped_duplicate"
-    EXISTING: Final = "skipped_existing"
-    PLANNED: Final = "planned"
-    SENDING: Final = "sending"
-    CREATED: Final = "created"
-    REJECTED: Final = "rejected"
-    UNRESOLVED: Final = "unresolved"
-
+__all__ = ["Doubt", "Entry", "Journal", "Record", "State"]
 
 _ENDED: Final = "The run ended while the request was under way."
+_IN_DOUBT: Final = (State.SENDING, State.AMBIGUOUS, State.CREATED_NO_ID)
+_NO_OUTCOME: Final = (State.PLANNED, *_IN_DOUBT)  # somebody has still to do something about the row
 
 
 @frozen
@@ -71,8 +31,21 @@ class Entry:
     """A planned row that may be sent."""
 
     id: int
-    line: int
+    key: tuple[str, str]  # campaign and email key: who else has it is the same person
     client: NewClient
+
+
+@frozen
+class Doubt:
+    """A row whose request left, and nobody knows what became of it. Times are nanoseconds since the epoch."""
+
+    id: int
+    campaign_id: str
+    email_key: str
+    client: NewClient = field(repr=False)
+    began_at: int
+    ended_at: int
+    created: bool  # the server said that it created somebody
 
 
 class Journal:
@@ -80,70 +53,116 @@ class Journal:
 
     def __init__(self, path: Path | None) -> None:
         self.path = path
-        self._db = open_database(path, application_id=_APPLICATION_ID, upgrades=_UPGRADES)
+        self.now: Callable[[], int] = time.time_ns  # a run sets one that nobody can set back meanwhile
+        self.db: Connection = open_database(path, application_id=APPLICATION_ID, upgrades=UPGRADES)
         try:
             with told(path):
+                self._seq = int(self.fact("seq") or 0)
+                last = self.db.execute("SELECT max(seq) FROM rows").fetchone()[0]
+                self._seq = max(self._seq, last or 0)
                 self.doubt_what_was_under_way()
+                self.db.execute("UPDATE runs SET ended_at = began_at, ending = 'killed' WHERE ending IS NULL")
         except BaseException:
-            self._db.close()
+            self.db.close()
             raise
 
     def doubt_what_was_under_way(self) -> None:
-        """What was under way when a run ended may or may not have been created: at most once, always."""
-        self._db.execute(
-            "UPDATE rows SET state = ?, error = ? WHERE state = ?", (State.UNRESOLVED, _ENDED, State.SENDING)
+        """What was under way when a run ended may or may not have been created; it ended now, at the latest."""
+        self.db.execute(
+            "UPDATE rows SET state = ?, error = ?, ended_at = ? WHERE state = ?",
+            (State.AMBIGUOUS, _ENDED, self.now(), State.SENDING),
         )
 
     def close(self) -> None:
         """Let go of the file."""
-        self._db.close()
+        self.db.close()
+
+    def next_seq(self, until: int | None = None) -> int:
+        """The number of the next outcome; `until`: all up to this one are given."""
+        self._seq = self._seq + 1 if until is None else max(self._seq, until)
+        return self._seq
 
     # --- the list ---
 
     def fact(self, name: str) -> str | None:
         """Something noted about the list."""
-        found = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        found = self.db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if found is None else str(found["value"])
 
-    def spool(self, facts: Mapping[str, str]) -> "Spool":
-        """A block in which a new list is written, whole or not at all."""
-        return Spool(self._db, facts)
+    def note(self, name: str, value: str) -> None:
+        """Note something about the list."""
+        self.db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     def to_compare(self) -> list[str]:
         """Campaigns with planned rows that were not compared with who exists."""
         query = "SELECT DISTINCT campaign_id FROM rows WHERE state = ? AND position IS NOT NULL AND NOT compared"
-        return [record["campaign_id"] for record in self._db.execute(query, (State.PLANNED,))]
-
-    def baseline(self, campaign_id: str) -> "Baseline":
-        """A block in which those who exist are noted, and planned rows of theirs skipped: all or none."""
-        return Baseline(self._db, campaign_id)
+        return [record["campaign_id"] for record in self.db.execute(query, (State.PLANNED,))]
 
     def listed(self) -> list[int]:
         """How many there were when each campaign of the list was listed."""
         query = """SELECT value FROM facts WHERE name LIKE 'listed %' AND EXISTS (
                        SELECT 1 FROM rows WHERE campaign_id = substr(name, 8) AND position IS NOT NULL)"""
-        return [int(record["value"]) for record in self._db.execute(query)]
+        return [int(record["value"]) for record in self.db.execute(query)]
 
-    def is_known(self, campaign_id: str, client_id: str) -> bool:
-        """Whether a client was there before this import began, or is another row's already."""
-        query = """SELECT 1 FROM known WHERE campaign_id = :campaign AND client_id = :client
-                   UNION ALL SELECT 1 FROM rows WHERE campaign_id = :campaign AND client_id = :client"""
-        return self._db.execute(query, {"campaign": campaign_id, "client": client_id}).fetchone() is not None
+    def campaigns(self) -> list[str]:
+        """The campaigns of the list."""
+        query = "SELECT DISTINCT campaign_id FROM rows WHERE position IS NOT NULL AND campaign_id IS NOT NULL"
+        return [record["campaign_id"] for record in self.db.execute(query)]
+
+    def send_existing(self) -> None:
+        """Plan the rows of those who were there before, too."""
+        self.db.execute(
+            "UPDATE rows SET state = ?, seq = NULL, client_id = NULL WHERE state = ? AND sending_at IS NULL",
+            (State.PLANNED, State.EXISTING),
+        )
+
+    def was_there(self, campaign_id: str, client_id: str) -> bool:
+        """Whether a client was in the campaign before this import began."""
+        query = "SELECT 1 FROM known WHERE campaign_id = ? AND client_id = ?"
+        return self.db.execute(query, (campaign_id, client_id)).fetchone() is not None
+
+    def is_credited(self, campaign_id: str, client_id: str) -> bool:
+        """Whether a client is another row's already."""
+        query = "SELECT 1 FROM rows WHERE campaign_id = ? AND client_id = ?"
+        return self.db.execute(query, (campaign_id, client_id)).fetchone() is not None
+
+    # --- a run ---
+
+    def begin_run(self) -> None:
+        """Somebody sends from now on."""
+        self.db.execute("INSERT INTO runs (began_at) VALUES (?)", (self.now(),))
+
+    def end_run(self, ending: str) -> None:
+        """Nobody sends any more; `ending` says why."""
+        self.db.execute("UPDATE runs SET ended_at = ?, ending = ? WHERE ending IS NULL", (self.now(), ending))
+
+    def requested(self, what: str) -> None:
+        """A request leaves: `add` or `list`."""
+        self.db.execute("INSERT INTO requests VALUES (?, ?)", (self.now(), what))
 
     # --- one row's way; each step is on the disk when the method returns ---
 
     def next_planned(self, after: int) -> tuple[int, Entry] | None:
-        """The first planned row whose position is beyond `after`, and its position."""
-        found = self._db.execute(
-            "SELECT * FROM rows WHERE state = ? AND position > ? ORDER BY position LIMIT 1", (State.PLANNED, after)
+        """The first planned row whose position is beyond `after`, and its position.
+
+        A row whose person may have been created by another row's request is passed over until that one is settled.
+        """
+        same = "FROM rows AS other WHERE other.campaign_id = rows.campaign_id AND other.email_key = rows.email_key"
+        found = self.db.execute(
+            f"SELECT * FROM rows WHERE state = ? AND position > ? AND NOT EXISTS (SELECT 1 {same}"  # noqa: S608 - our own words
+            " AND (other.state IN (?, ?, ?) OR other.state = ? AND NOT other.absent)) ORDER BY position LIMIT 1",
+            (State.PLANNED, after, *_IN_DOUBT, State.UNRESOLVED),
         ).fetchone()
         if found is None:
             return None
-        return found["position"], Entry(found["id"], found["line"], NewClient(**json.loads(found["client"])))
+        key = (found["campaign_id"], found["email_key"])
+        return found["position"], Entry(found["id"], key, NewClient(**json.loads(found["client"])))
 
     def sending(self, row_id: int) -> None:
         """The request is about to leave."""
-        self._set(row_id, State.SENDING, sending_at=time.time_ns())
+        with transaction(self.db):
+            self._set(row_id, State.SENDING, sending_at=self.now(), ended_at=None, absent=0)
+            self.requested("add")
 
     def planned(self, row_id: int) -> None:
         """The request certainly created nothing, and may be sent again."""
@@ -151,187 +170,132 @@ class Journal:
 
     def created(self, row_id: int, client_id: str, link: str | None) -> None:
         """The server said who was created."""
-        self._set(row_id, State.CREATED, client_id=client_id, link=link, created=1, ended_at=time.time_ns())
+        self._set(row_id, State.CREATED, client_id=client_id, link=link, created=1, ended_at=self.now())
+
+    def adopted(self, row_id: int, client_id: str, link: str | None) -> None:
+        """Somebody who is there counts as this row's client."""
+        self._set(row_id, State.ADOPTED, client_id=client_id, link=link, ended_at=self.now())
 
     def existing(self, row_id: int, client_id: str, link: str | None) -> None:
-        """The server returned somebody who was there before."""
-        self._set(row_id, State.EXISTING, client_id=client_id, link=link, ended_at=time.time_ns())
+        """The row needs nobody: this client, who is not its own, is there."""
+        self._set(row_id, State.EXISTING, client_id=client_id, link=link, ended_at=self.now())
+
+    def linked(self, row_id: int, link: str) -> None:
+        """A webhook told the link."""
+        self.db.execute("UPDATE rows SET link = ?, seq = ? WHERE id = ?", (storable(link), self.next_seq(), row_id))
 
     def rejected(self, row_id: int, status: int, error: str, details: str | None) -> None:
         """The server refused it; nothing was created."""
-        self._set(row_id, State.REJECTED, status=status, error=error, details=details, ended_at=time.time_ns())
+        self._set(row_id, State.REJECTED, status=status, error=error, details=details, ended_at=self.now())
 
-    def unresolved(self, row_id: int, reason: str, *, created: bool) -> None:
-        """Nobody knows whether it was created, or what its id and link are."""
-        self._set(row_id, State.UNRESOLVED, error=reason, created=int(created), ended_at=time.time_ns())
+    def doubt(self, row_id: int, reason: str, *, created: bool) -> None:
+        """Nobody knows whether it was created, or who it is that was."""
+        state = State.CREATED_NO_ID if created else State.AMBIGUOUS
+        self._set(row_id, state, error=reason, created=int(created), ended_at=self.now())
+
+    # --- rows in doubt ---
+
+    def doubts(self) -> list[Doubt]:
+        """The rows that are to be looked for."""
+        query = "SELECT * FROM rows WHERE state IN (?, ?) ORDER BY id"
+        return [_doubt(record) for record in self.db.execute(query, (State.AMBIGUOUS, State.CREATED_NO_ID))]
+
+    def in_doubt(self) -> int:
+        """How many they are."""
+        query = "SELECT count(*) FROM rows WHERE state IN (?, ?)"
+        return int(self.db.execute(query, (State.AMBIGUOUS, State.CREATED_NO_ID)).fetchone()[0])
+
+    def planned_again(self, row_id: int) -> None:
+        """It was shown that its request created nobody: it may be sent again."""
+        self._set(row_id, State.PLANNED, sending_at=None, ended_at=None, absent=0)
+
+    def unresolved(self, row_id: int, reason: str, *, absent: bool = False) -> None:
+        """It was looked for, and stays as it is; `absent`: its request created nobody, and it was not sent again."""
+        self._set(row_id, State.UNRESOLVED, error=reason, absent=int(absent))
+
+    def reopen(self, *, plan: bool) -> None:
+        """Rows that an earlier run left unresolved: those that were shown to be absent are planned again if `plan`, the
+        others are looked for again.
+        """
+        with transaction(self.db):
+            if plan:
+                self.db.execute(
+                    "UPDATE rows SET state = ?, absent = 0, error = NULL, seq = NULL, sending_at = NULL"
+                    " WHERE state = ? AND absent",
+                    (State.PLANNED, State.UNRESOLVED),
+                )
+            self.db.execute(
+                "UPDATE rows SET state = CASE created WHEN 1 THEN ? ELSE ? END, seq = NULL"
+                " WHERE state = ? AND NOT absent",
+                (State.CREATED_NO_ID, State.AMBIGUOUS, State.UNRESOLVED),
+            )
 
     # --- looking ---
+
+    def record(self, row_id: int) -> Record:
+        """One row."""
+        found: Record = self.db.execute("SELECT * FROM rows WHERE id = ?", (row_id,)).fetchone()
+        return found
 
     def records(self, *states: str) -> Iterator[Record]:
         """The rows of the list in its order, all or those in some states."""
         marks = ", ".join("?" * len(states))
         where = f"AND state IN ({marks})" if states else ""
         query = f"SELECT * FROM rows WHERE position IS NOT NULL {where} ORDER BY position"  # noqa: S608 - question marks only
-        yield from self._db.execute(query, states)
+        yield from self.db.execute(query, states)
+
+    def first_invalid(self, most: int) -> list[Record]:
+        """The first rows of the list that cannot be sent."""
+        query = "SELECT * FROM rows WHERE state = ? AND position IS NOT NULL ORDER BY position LIMIT ?"
+        return self.db.execute(query, (State.INVALID, most)).fetchall()
+
+    def absent(self) -> int:
+        """How many rows of the list are unresolved although it was shown that their requests created nobody."""
+        query = "SELECT count(*) FROM rows WHERE state = ? AND absent AND position IS NOT NULL"
+        return int(self.db.execute(query, (State.UNRESOLVED,)).fetchone()[0])
+
+    def told_since(self, seq: int) -> Iterator[Record]:
+        """The rows of the list with an outcome, in the order in which it was noted, after the one with this number."""
+        while found := self.db.execute(
+            "SELECT * FROM rows WHERE seq > ? AND position IS NOT NULL ORDER BY seq LIMIT ?", (seq, STEP)
+        ).fetchall():
+            yield from found
+            seq = found[-1]["seq"]
 
     def summary(self) -> Summary:
         """The rows of the list, counted by state."""
         query = "SELECT state, count(*) AS number FROM rows WHERE position IS NOT NULL GROUP BY state"
-        counts = {record["state"]: record["number"] for record in self._db.execute(query)}
+        counts = {record["state"]: record["number"] for record in self.db.execute(query)}
         return Summary(
             rows=sum(counts.values()),
             created=counts.get(State.CREATED, 0),
+            adopted=counts.get(State.ADOPTED, 0),
             skipped_existing=counts.get(State.EXISTING, 0),
             skipped_duplicate=counts.get(State.DUPLICATE, 0),
             rejected=counts.get(State.REJECTED, 0),
             invalid=counts.get(State.INVALID, 0),
             unresolved=counts.get(State.UNRESOLVED, 0),
-            planned=counts.get(State.PLANNED, 0) + counts.get(State.SENDING, 0),
+            ambiguous=sum(counts.get(state, 0) for state in _IN_DOUBT),
+            planned=counts.get(State.PLANNED, 0),
         )
 
     # --- inside ---
 
     def _set(self, row_id: int, state: str, **changes: object) -> None:
-        values = {"error": None, "details": None, "status": None} | changes | {"state": state}
+        seq = None if state in _NO_OUTCOME else self.next_seq()
+        values = {"error": None, "details": None, "status": None} | changes | {"state": state, "seq": seq}
         names = ", ".join(f"{name} = ?" for name in values)
-        self._db.execute(f"UPDATE rows SET {names} WHERE id = ?", (*map(_storable, values.values()), row_id))  # noqa: S608 - our own names
+        self.db.execute(f"UPDATE rows SET {names} WHERE id = ?", (*map(storable, values.values()), row_id))  # noqa: S608 - our own names
 
 
-def _storable(value: object) -> object:
-    """A server that cuts its messages may cut a character in half; SQLite refuses that, and the row's fate with it."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
-
-
-@contextmanager
-def _transaction(db: Connection) -> Iterator[None]:
-    """All of it, or nothing."""
-    db.execute("BEGIN")
-    try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
-class Baseline:
-    """Who is in a campaign before anything is sent."""
-
-    def __init__(self, db: Connection, campaign_id: str) -> None:
-        self._db, self._campaign_id = db, campaign_id
-        self._transaction = _transaction(db)
-        self.count = 0
-
-    def __enter__(self) -> Self:
-        self._transaction.__enter__()
-        return self
-
-    def add(self, clients: Iterable[tuple[str, str]]) -> None:
-        """Some of them, as (client id, email)."""
-        rows = [(self._campaign_id, client_id, email_key(email)) for client_id, email in clients]
-        self.count += len(rows)
-        self._db.executemany("INSERT OR REPLACE INTO known VALUES (?, ?, ?)", rows)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._transaction.__exit__(kind, error, trace)
-
-    def skip(self) -> Iterator[None]:
-        """At the end of the listing: skip the list's planned rows of those who are there, some rows a step."""
-        within = "+campaign_id = ? AND state = ? AND position > ? AND position <= ? AND NOT compared"  # +: by position
-        last = "SELECT max(position) FROM (SELECT position FROM rows WHERE state = ? AND position > ? LIMIT ?)"
-        known = "FROM known WHERE known.campaign_id = rows.campaign_id AND known.email_key = rows.email_key"
-        skip = f"""UPDATE rows SET state = ?, client_id = (SELECT client_id {known} LIMIT 1)
-                   WHERE {within} AND EXISTS (SELECT 1 {known})"""  # noqa: S608 - our own words
-        after = 0
-        while (until := self._db.execute(last, (State.PLANNED, after, _STEP)).fetchone()[0]) is not None:
-            which = (self._campaign_id, State.PLANNED, after, until)
-            self._db.execute(skip, (State.EXISTING, *which))
-            self._db.execute(f"UPDATE rows SET compared = 1 WHERE {within}", which)  # noqa: S608 - as above
-            after = until
-            yield
-        fact = (f"listed {self._campaign_id}", str(self.count))
-        self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", fact)
-
-
-class Spool:
-    """A list on its way into the journal, row by row, in one transaction.
-
-    Rows that earlier runs have dealt with keep what became of them. A row that was rejected is planned again if it was
-    changed since (it was certainly not created); what is no longer in the list stays in the books and is not counted.
-    A row whose request has left keeps the client that was sent, whatever the list says now.
-    """
-
-    def __init__(self, db: Connection, facts: Mapping[str, str]) -> None:
-        self._db, self._facts = db, facts
-        self._transaction = _transaction(db)
-        self._position = 0
-
-    def __enter__(self) -> Self:
-        self._transaction.__enter__()
-        self._db.executemany("DELETE FROM facts WHERE name = ?", [(name,) for name in _ABOUT_THE_LIST])
-        self._db.executemany("INSERT INTO facts VALUES (?, ?)", self._facts.items())
-        return self
-
-    def forget(self) -> Iterator[None]:
-        """Take the list before this one off the books' order, some rows a step; what became of its rows stays."""
-        gone = "DELETE FROM rows WHERE id IN (SELECT id FROM rows WHERE state IN (?, ?) LIMIT ?)"
-        while self._db.execute(gone, (State.INVALID, State.DUPLICATE, _STEP)).rowcount:
-            yield
-        off = "UPDATE rows SET position = NULL WHERE id IN (SELECT id FROM rows WHERE position IS NOT NULL LIMIT ?)"
-        while self._db.execute(off, (_STEP,)).rowcount:
-            yield
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._transaction.__exit__(kind, error, trace)
-
-    def invalid(self, row: Row, problem: Problem) -> None:
-        """A row that cannot be sent."""
-        self._insert(row, state=State.INVALID, field=problem.field, error=problem.reason, details=problem.value)
-
-    def valid(self, row: Row, client: NewClient) -> None:
-        """A row that can be sent, if the list does not name the same person before."""
-        key = email_key(client.email)
-        # UNDOCUMENTED: what the server does with one email twice in a campaign; occurrence is always 1 in this version,
-        # so that nobody is added twice by a list that names them twice (tests/importer/test_job.py).
-        known = self._db.execute(
-            "SELECT id, state, client, position, line FROM rows WHERE campaign_id = ? AND email_key = ?"
-            " AND occurrence = 1",
-            (client.campaign_id, key),
-        ).fetchone()
-        text = json.dumps(asdict(client))
-        if known is None:
-            identity = {"campaign_id": client.campaign_id, "email_key": key, "occurrence": 1}
-            self._insert(row, state=State.PLANNED, client=text, **identity)
-        elif known["position"] is not None:
-            first = known["line"]
-            self._insert(row, state=State.DUPLICATE, client=text, first_line=first, error=f"same email as line {first}")
-        else:
-            self._take_up(known, row, text)
-
-    def _take_up(self, known: Record, row: Row, text: str) -> None:
-        """A row that the journal knows from an earlier run."""
-        self._position += 1
-        self._db.execute(
-            "UPDATE rows SET position = ?, line = ?, cells = ? WHERE id = ?",
-            (self._position, row.line, json.dumps(list(row.cells)), known["id"]),
-        )
-        if known["client"] == text:
-            return
-        if known["state"] == State.PLANNED:
-            self._db.execute("UPDATE rows SET client = ? WHERE id = ?", (text, known["id"]))
-        elif known["state"] == State.REJECTED:  # compared anew, too: somebody may have added them by hand since
-            self._db.execute(
-                "UPDATE rows SET client = ?, state = ?, compared = 0, error = NULL, details = NULL, status = NULL"
-                " WHERE id = ?",
-                (text, State.PLANNED, known["id"]),
-            )
-
-    def _insert(self, row: Row, **values: object) -> None:
-        self._position += 1
-        values |= {"position": self._position, "line": row.line, "cells": json.dumps(list(row.cells))}
-        names, marks = ", ".join(values), ", ".join("?" * len(values))
-        self._db.execute(f"INSERT INTO rows ({names}) VALUES ({marks})", tuple(map(_storable, values.values())))  # noqa: S608 - our own names
+def _doubt(record: Record) -> Doubt:
+    ended_at = record["ended_at"] or 0  # an older version did not note when a killed run's ended: long ago
+    return Doubt(
+        id=record["id"],
+        campaign_id=record["campaign_id"],
+        email_key=record["email_key"],
+        client=NewClient(**json.loads(record["client"])),
+        began_at=record["sending_at"] or 0,
+        ended_at=ended_at,
+        created=record["state"] == State.CREATED_NO_ID,
+    )

@@ -1,71 +1,81 @@
 """The sending of an import: at most once for every row, always, and nobody lost from the books.
 
 For each row `sending` is on the disk before the request leaves, and its outcome before anybody sees it. Knows no HTTP,
-no file and no list: it takes the planned rows from the journal, and a callable that adds a client.
+no file and no list: it takes the planned rows from the journal, a callable that adds a client and one that lists a
+campaign. What an error says about a row is for `verdicts`, how rows in doubt are looked for is `settle`'s.
 """
 
 import asyncio
-import json
 import logging
 import sqlite3
-from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+import time
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
-from typing import Final, Self
+from typing import Any, Final, Self
+
+from aiolimiter import AsyncLimiter
 
 from onboard360_async import settings
-from onboard360_async.errors import (
-    ApiError,
-    BudgetExhaustedError,
-    BudgetStoreError,
-    DeadlineError,
-    ImportFailedError,
-    NotSentError,
-    Onboard360Error,
-    OutcomeUnknownError,
-    RateLimitError,
-)
-from onboard360_async.importer.journal import Entry, Journal, Record, State
-from onboard360_async.importer.outcomes import (
-    Created,
-    Invalid,
-    Outcome,
-    Rejected,
-    SkippedDuplicate,
-    SkippedExisting,
-    Unresolved,
-)
-from onboard360_async.importer.rows import Problem
+from onboard360_async.errors import ApiError, Onboard360Error, OutcomeUnknownError
+from onboard360_async.importer.audit import make_audit
+from onboard360_async.importer.journal import Entry, Journal
+from onboard360_async.importer.outcomes import Outcome
+from onboard360_async.importer.reconcile import began_before
+from onboard360_async.importer.replay import outcome_of, skipped
+from onboard360_async.importer.rules import Rules
+from onboard360_async.importer.settle import Settling
+from onboard360_async.importer.verdicts import Fate, Verdicts, failed
 from onboard360_async.models import Client, NewClient
 
-__all__ = ["Add", "Outcomes"]
+__all__ = ["Add", "Listing", "Outcomes"]
 
+Listing = Callable[[str], AsyncIterator[Sequence[Client]]]  # everybody in a campaign
 Add = Callable[[NewClient, Callable[[], None]], Awaitable[Client]]  # the second is called before each attempt is sent
 logger: Final = logging.getLogger("onboard360_async")
+_MINUTE_S: Final = 60.0
 
 
 class Outcomes:
     """The outcomes of an import as they come: `async for outcome in job.run()`.
 
     Rows that are not sent come first. A few rows are under way at once; whoever reads slowly slows them down. It ends
-    when all is sent, after `stop`, or with the error that stopped it, once what was under way is in the books.
-    A row that waits for the budget is not under way: `stop` calls it back.
+    when all is sent and settled, after `stop`, or with the error that stopped it, once what was under way is in the
+    books. A row that waits for the budget is not under way: `stop` calls it back.
     """
 
-    def __init__(self, journal: Journal, add: Add, *, tell_skipped: bool) -> None:
-        self._journal, self._add = journal, add
-        self._skipped = _skipped(journal, tell=tell_skipped)
+    def __init__(
+        self,
+        journal: Journal,
+        add: Add,
+        listing: Listing,
+        rules: Rules,
+        *,
+        skew_s: Callable[[], float | None],
+        begin: Callable[[], Awaitable[None]],
+        tell_skipped: bool,
+        send: bool = True,
+    ) -> None:
+        self._journal, self._add, self._listing, self._rules = journal, add, listing, rules
+        self._skew_s, self._begin = skew_s, begin
+        self._tell_skipped, self._may_begin = tell_skipped, send
+        self._skipped: Iterator[Outcome] = iter(())
         self._ready: asyncio.Queue[Outcome | None] = asyncio.Queue(maxsize=1)
         self._again: deque[Entry] = deque()  # refused by a 429, to be sent again
         self._position = 0
-        self._refusals = 0  # 429s in a row
-        self._lost = 0  # unknown outcomes in a row
-        self._not_found = 0  # 404s in a row
+        self._begun: set[int] = set()  # rows that were sent in this run, and those on their way
+        self._doubted: Counter[int] = Counter()  # how often nobody knew what became of a row in this run
+        self._people: set[tuple[str, str]] = set()  # whose rows are under way
+        self._verdicts = Verdicts(rules)
+        self._settling = Settling(journal, self._read, rules, skew_s=skew_s, until=self._until, may_send=self._may_send)
+        self._is_settling = self._settle_soon = False
         self._stopping = False
+        self._halt = asyncio.Event()
         self._failure: BaseException | None = None
-        self._waiting: set[asyncio.Task[None]] = set()  # workers whose row's request has not left
+        self._waiting: set[asyncio.Task[Any]] = set()  # workers whose row's request has not left, and listings
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._pace: AsyncLimiter | None = None
         self._over = False
 
     def stop(self) -> None:
@@ -76,6 +86,7 @@ class Outcomes:
                 self._loop.call_soon_threadsafe(self._call_back)
 
     def _call_back(self) -> None:
+        self._halt.set()
         for worker in tuple(self._waiting):
             worker.cancel()
 
@@ -85,10 +96,11 @@ class Outcomes:
     async def __anext__(self) -> Outcome:
         if self._over:
             raise StopAsyncIteration
-        if (skipped := next(self._skipped, None)) is not None:
-            return skipped
+        if self._loop is None:
+            await self._start()
+        if (outcome := next(self._skipped, None)) is not None:
+            return outcome
         if self._task is None:
-            self._loop = asyncio.get_running_loop()
             self._task = asyncio.create_task(self._work_all(), name="onboard360 import")
         outcome = await self._ready.get()
         if outcome is not None:
@@ -104,158 +116,228 @@ class Outcomes:
     async def aclose(self) -> None:
         """Cancel what is under way; a row whose request has left stays in doubt, and is never sent again unseen."""
         self._over = True
-        self._skipped.close()
+        self._skipped = iter(())
         task, self._task = self._task, None
         if task is None:
             return
         task.cancel()
         await asyncio.wait((task,))
         self._journal.doubt_what_was_under_way()
+        self._journal.end_run("cancelled")
         while not self._ready.empty():
             self._ready.get_nowait()  # it is in the books
         self._ready.put_nowait(None)  # whoever still reads, in another task, is not left waiting
 
-    # --- the workers ---
+    async def _start(self) -> None:
+        await self._begin()
+        loop = self._loop = asyncio.get_running_loop()
+        wall_ns, start_s = time.time_ns(), loop.time()
+        self._journal.now = lambda: wall_ns + int((loop.time() - start_s) * 1e9)  # nobody can set this one
+        if self._rules.rate is not None:
+            self._pace = AsyncLimiter(1, _MINUTE_S / self._rules.rate)
+        if self._tell_skipped:
+            self._skipped = skipped(self._journal)
+
+    # --- the whole ---
 
     async def _work_all(self) -> None:
         try:
+            self._journal.begin_run()
+            await self._send_and_settle()
+            ending = "stopped" if self._stopping else "finished"
+            self._journal.end_run("failed" if self._failure is not None else ending)
+        except BaseExceptionGroup as group:  # the journal itself failed: what was under way stays in doubt there
+            self._stop_for(group.exceptions[0])
+        except Onboard360Error as error:
+            what = "The import cannot look for the rows whose answers were lost."
+            self._stop_for(failed(what, error, self._journal.path))
+        except Exception as error:  # noqa: BLE001 - whatever it is, whoever reads must hear of it
+            self._stop_for(error)
+        await self._ready.put(None)
+
+    async def _send_and_settle(self) -> None:
+        """Send all, settle what is in doubt, send what is planned again, until nothing is left; then look back."""
+        while True:
+            self._position = 0
             async with asyncio.TaskGroup() as workers:
                 for _ in range(settings.IMPORT_CONCURRENCY):
                     workers.create_task(self._work(), name="onboard360 import row")
-        except BaseExceptionGroup as group:  # the journal itself failed: what was under way stays in doubt there
-            self._stop_for(group.exceptions[0])
-        await self._ready.put(None)
+            if self._stopping:
+                return
+            if self._journal.in_doubt():
+                await self._settle(settings.IMPORT_LOOKS, finally_=True)
+            if self._stopping or self._is_at_limit() or self._journal.next_planned(0) is None:
+                break  # nothing is left that may be sent
+        if self._begun and not self._stopping:
+            await self._look_back()
+
+    async def _settle(self, looks: int, *, finally_: bool) -> None:
+        self._is_settling, self._settle_soon = True, False
+        try:
+            async for outcome in self._settling.settle(looks, finally_=finally_):
+                await self._ready.put(outcome)
+        finally:
+            self._is_settling = False
+
+    async def _look_back(self) -> None:
+        async def again() -> bool:
+            return await self._until(self._journal.now() + int(self._rules.settle_s * 1e9))
+
+        try:
+            await make_audit(self._journal, self._read, again)
+        except Onboard360Error as error:  # everything is in the books: no reason to call the import failed
+            logger.info("the look back at an import failed: %s", type(error).__name__)
+
+    async def _until(self, moment: int) -> bool:
+        """Wait for a moment of the journal's clock; False if the run is stopped before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, (moment - self._journal.now()) / 1e9)):
+                await self._halt.wait()
+        return not self._stopping
+
+    async def _read(self, campaign_id: str, take: Callable[[Sequence[Client]], None]) -> bool:
+        """Hand a campaign's listing over as it comes; False if the run is stopped before its end."""
+        reading = asyncio.create_task(self._read_whole(campaign_id, take), name="onboard360 import listing")
+        self._waiting.add(reading)
+        try:
+            await reading
+        except asyncio.CancelledError:
+            if not (reading.cancelled() and self._stopping) or _is_cancelled():
+                raise
+            return False  # called back
+        finally:
+            self._waiting.discard(reading)
+        return True
+
+    async def _read_whole(self, campaign_id: str, take: Callable[[Sequence[Client]], None]) -> None:
+        if self._pace is not None:
+            await self._pace.acquire()
+        self._journal.requested("list")
+        async for batch in self._listing(campaign_id):
+            take(batch)
+
+    # --- the workers ---
 
     async def _work(self) -> None:
         while (entry := self._next()) is not None:
-            outcome = await self._send(entry)
-            if outcome is not None:
-                await self._ready.put(outcome)
+            self._people.add(entry.key)
+            try:
+                is_told = await self._send(entry)
+            finally:
+                self._people.discard(entry.key)
+            if is_told:
+                await self._ready.put(outcome_of(self._journal.record(entry.id)))
+            if self._settle_soon and not self._is_settling and not self._stopping:
+                await self._settle(1, finally_=False)  # the others go on meanwhile
 
     def _next(self) -> Entry | None:
         if self._stopping:
             return None
         if self._again:
             return self._again.popleft()
-        found = self._journal.next_planned(self._position)
-        if found is None:
-            return None
-        self._position, entry = found
-        return entry
+        while not self._is_at_limit() and (found := self._journal.next_planned(self._position)) is not None:
+            self._position, entry = found
+            if entry.key not in self._people:  # else it waits for the next round
+                return entry
+        return None
 
-    async def _send(self, entry: Entry) -> Outcome | None:
+    def _is_at_limit(self) -> bool:
+        limit = self._rules.limit if self._may_begin else 0
+        return limit is not None and len(self._begun) >= limit
+
+    def _may_send(self, row_id: int) -> bool:
+        return self._doubted[row_id] < settings.IMPORT_MOST_SENT
+
+    async def _send(self, entry: Entry) -> bool:
+        """Send one row, and note what became of it; whether it has an outcome now."""
         sent, worker = False, asyncio.current_task()
         assert worker is not None  # noqa: S101 - it runs in the group
 
         def before_send() -> None:
             nonlocal sent
-            if not sent:
-                self._journal.sending(entry.id)
-                sent = True
-                self._waiting.discard(worker)
+            if sent:
+                self._journal.requested("add")
+                return
+            self._journal.sending(entry.id)
+            sent = True
+            self._waiting.discard(worker)
 
+        self._begun.add(entry.id)
         self._waiting.add(worker)
         try:
+            if self._pace is not None:
+                await self._pace.acquire()
             client = await self._add(entry.client, before_send)
         except Onboard360Error as error:
             return self._judge(entry, error, sent=sent)
         except asyncio.CancelledError as error:
             if worker.cancelling():
                 if self._stopping and not sent:
-                    return None  # called back: it is still planned
+                    return False  # called back: it is still planned
                 raise
             # Nobody cancelled us: a fault of the callable, which a TaskGroup would take for an orderly end.
-            self._stop_for(_failed("A request was cancelled from within.", error, self._journal))
-            return self._doubt(entry, type(error).__name__) if sent else None
+            self._stop_for(failed("A request was cancelled from within.", error, self._journal.path))
+            return self._fault(entry, error, sent=sent)
         except Exception as error:  # noqa: BLE001 - a fault of ours or the callable's: the row's fate must be noted first
             self._stop_for(error)
-            return self._doubt(entry, type(error).__name__) if sent else None
+            return self._fault(entry, error, sent=sent)
         finally:
             self._waiting.discard(worker)
-        self._refusals = self._lost = self._not_found = 0
-        return self._note(entry, client)
+        self._verdicts.answered()
+        self._note(entry, client)
+        return True
 
-    def _note(self, entry: Entry, client: Client) -> Outcome:
-        if self._journal.is_known(entry.client.campaign_id, client.id):
-            self._journal.existing(entry.id, client.id, client.link)
-            return SkippedExisting(entry.line, entry.client.email, client.id)
-        self._journal.created(entry.id, client.id, client.link)
-        return Created(entry.line, entry.client.email, client.id, client.link)
+    def _note(self, entry: Entry, client: Client) -> None:
+        """The server said who it is. Somebody older than our request was there before it."""
+        journal, campaign_id = self._journal, entry.client.campaign_id
+        sent_at, skew_s = journal.record(entry.id)["sending_at"], self._skew_s()
+        is_old = skew_s is not None and began_before(client.created_at, sent_at, skew_s)
+        if journal.is_credited(campaign_id, client.id):
+            journal.existing(entry.id, client.id, client.link)
+        elif is_old or journal.was_there(campaign_id, client.id):
+            journal.adopted(entry.id, client.id, client.link)
+        else:
+            journal.created(entry.id, client.id, client.link)
 
-    def _judge(self, entry: Entry, error: Onboard360Error, *, sent: bool) -> Outcome | None:
-        """What an error says about its row, and whether the import can go on."""
-        if isinstance(error, OutcomeUnknownError):
-            self._lost += 1
-            if self._lost >= settings.IMPORT_MOST_LOST:
-                self._stop_for(_failed(f"The last {self._lost} answers were lost.", error, self._journal))
-            return self._doubt(entry, error.message, created=error.created)
-        if isinstance(error, RateLimitError):
-            self._refusals += 1
-            if self._refusals >= settings.IMPORT_MOST_REFUSED:
-                self._stop_for(_failed("The server refuses every request as one too many.", error, self._journal))
-            else:
-                self._again.append(entry)  # the budget pauses everybody, so this is no storm
-            self._put_back(entry, sent=sent)
-            return None
-        if isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in (401, 403):
-            return self._reject(entry, error)
-        self._stop_for(_failed("The import cannot go on.", error, self._journal))
-        if sent and not _created_nothing(error):
-            return self._doubt(entry, type(error).__name__)
-        self._put_back(entry, sent=sent)
-        return None
-
-    def _reject(self, entry: Entry, error: ApiError) -> Outcome:
-        self._refusals = self._lost = 0
-        self._not_found = self._not_found + 1 if error.status == 404 else 0
-        if self._not_found >= settings.IMPORT_MOST_NOT_FOUND:
-            self._stop_for(_failed("Every row is not found; is the campaign the right one?", error, self._journal))
-        self._journal.rejected(entry.id, error.status, error.error or f"status {error.status}", error.details)
-        return Rejected(entry.line, entry.client.email, error.status, error.error, error.details)
-
-    def _doubt(self, entry: Entry, reason: str, *, created: bool = False) -> Outcome:
-        self._journal.unresolved(entry.id, reason, created=created)
-        return Unresolved(entry.line, entry.client.email, reason, created)
-
-    def _put_back(self, entry: Entry, *, sent: bool) -> None:
-        if sent:
+    def _judge(self, entry: Entry, error: Onboard360Error, *, sent: bool) -> bool:
+        """Note what an error says about its row; whether it has an outcome now."""
+        fate, reason = self._verdicts.judge(error, sent=sent)
+        if reason is not None:
+            self._stop_for(failed(reason, error, self._journal.path))
+        if fate is Fate.DOUBT:
+            is_created = isinstance(error, OutcomeUnknownError) and error.created
+            said = error.message if isinstance(error, OutcomeUnknownError) else type(error).__name__
+            self._doubt(entry, said, created=is_created)
+        elif fate is Fate.REJECTED and isinstance(error, ApiError):
+            self._journal.rejected(entry.id, error.status, error.error or f"status {error.status}", error.details)
+            return True
+        elif sent:
             self._journal.planned(entry.id)
+        if fate is Fate.AGAIN:
+            self._again.append(entry)
+            self._settle_soon = self._journal.in_doubt() > 0  # the budget pauses anyway
+        return False
+
+    def _fault(self, entry: Entry, error: BaseException, *, sent: bool) -> bool:
+        if sent:
+            self._doubt(entry, type(error).__name__)
+        return False
+
+    def _doubt(self, entry: Entry, reason: str, *, created: bool = False) -> None:
+        self._journal.doubt(entry.id, reason, created=created)
+        self._doubted[entry.id] += 1
+        self._settle_soon = self._settle_soon or self._journal.in_doubt() >= settings.IMPORT_SETTLE_AT
 
     def _stop_for(self, error: BaseException) -> None:
         self._stopping = True
+        self._halt.set()
         if isinstance(error, OSError | sqlite3.Error):
-            error = _failed("The journal cannot be written.", error, self._journal)
+            error = failed("The journal cannot be written.", error, self._journal.path)
         if self._failure is None:
             self._failure = error
             logger.info("the import stops early: %s", type(error.__cause__ or error).__name__)
 
 
-def _created_nothing(error: Onboard360Error) -> bool:
-    if isinstance(error, ApiError):
-        return 300 <= error.status < 500
-    return isinstance(error, NotSentError | BudgetExhaustedError | BudgetStoreError | DeadlineError)
-
-
-def _failed(what: str, cause: BaseException, journal: Journal) -> ImportFailedError:
-    again = "Every row stands in the journal; run the import again to go on."
-    said = " ".join(part for part in (what, str(cause), again) if part)
-    error = ImportFailedError(said, None if journal.path is None else str(journal.path))
-    error.__cause__ = cause
-    return error
-
-
-def _skipped(journal: Journal, *, tell: bool) -> Generator[Outcome, None, None]:
-    """The rows that are not sent, in the list's order, as they are asked for; requests come after them."""
-    if tell:
-        for record in journal.records(State.INVALID, State.DUPLICATE, State.EXISTING):
-            yield _outcome(record)
-
-
-def _outcome(record: Record) -> Outcome:
-    line = record["line"]
-    email = json.loads(record["client"])["email"] if record["client"] else ""
-    if record["state"] == State.INVALID:
-        return Invalid(line, email, Problem(line, record["field"], record["error"], record["details"] or ""))
-    if record["state"] == State.DUPLICATE:
-        return SkippedDuplicate(line, email, record["first_line"])
-    return SkippedExisting(line, email, record["client_id"])
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -36,6 +36,7 @@ from onboard360_async.transport.access import ApiKey
 from onboard360_async.transport.options import Event, Options, Request
 from onboard360_async.transport.pool import Pool, Traced
 from onboard360_async.transport.rate_headers import retry_after_s, told_by
+from onboard360_async.transport.server_clock import ServerClock
 from onboard360_async.transport.verdict import Body, Verdict, error_class, judge
 from onboard360_async.transport.wire import (
     WIRE_ERRORS,
@@ -68,6 +69,7 @@ class Transport:
         if isinstance(budget, str):
             check_store(budget)
         self.key, self.base_url, self.pool = key, base_url, pool
+        self.clock = ServerClock()
         self._given = budget
         self._on_event = on_event
 
@@ -91,7 +93,9 @@ class Transport:
     def with_key(self, key: ApiKey) -> "Transport":
         """The same connections for another key, and so with another budget."""
         store = None if isinstance(self._given, Budget) else self._given
-        return Transport(key, self.base_url, self.pool, budget=store, on_event=self._on_event)
+        other = Transport(key, self.base_url, self.pool, budget=store, on_event=self._on_event)
+        other.clock = self.clock
+        return other
 
     def url(self, request: Request) -> URL:
         """The full address of a request."""
@@ -228,6 +232,7 @@ class Call(Traced):
             )
         except WIRE_ERRORS as error:
             return reason_of(error)
+        self._transport.clock.heard(response.headers)
         if response.status == 429:
             slot.refused(retry_after_s(response.headers))
         else:

@@ -15,7 +15,7 @@ from typing import Final
 from onboard360_async import settings
 from onboard360_async.budget.feedback import Told
 
-__all__ = ["retry_after_s", "told_by"]
+__all__ = ["date_of", "retry_after_s", "told_by"]
 
 _NUMBER: Final = re.compile(r"\d{1,9}")
 _PAIR: Final = re.compile(r"(\w+)\s*=\s*\"?(\d{1,9})")  # `q=100` of `"default";q=100;w=60`, `remaining=0`
@@ -33,10 +33,10 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
 
     A date is one of the server's, so it is held against the answer's own `Date` where there is one.
     """
-    now = now or _date(headers.get("Date", "")) or datetime.now(UTC)
+    now = now or date_of(headers.get("Date", "")) or datetime.now(UTC)
     if (text := headers.get("Retry-After")) is not None:
         wait_s = _seconds(text, now)
-        if wait_s is None and (moment := _date(text)) is not None:
+        if wait_s is None and (moment := date_of(text)) is not None:
             wait_s = max(0.0, (moment - now).total_seconds())
         return wait_s
     pairs = _pairs(headers.get("RateLimit", ""))
@@ -99,7 +99,8 @@ def _seconds(text: str, now: datetime) -> float | None:
     return max(0.0, value - now.timestamp()) if value > _EPOCH else value
 
 
-def _date(text: str) -> datetime | None:
+def date_of(text: str) -> datetime | None:
+    """The moment that a header names, or None."""
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError):  # the latter for a year or a zone that no machine word holds
