@@ -2,10 +2,11 @@
 
 Knows no HTTP. `job` holds the list and its plan, `load` spools it, `run` sends, `settle` looks for rows whose answers
 were lost (by the rule in `reconcile`), `audit` looks back at the end, `journal` remembers; `source` and `rows` read,
-`results` writes what the user takes away.
+`results` writes what the user takes away, `places` says where. By hand: `books` opens a journal, `glance` says how it
+stands, `find` looks for a person, `resolve` takes a human's word, `purge` wipes.
 """
 
-from onboard360_async.importer.job import ImportJob, journal_beside
+from onboard360_async.importer.job import ImportJob
 from onboard360_async.importer.outcomes import (
     Adopted,
     Audit,
@@ -19,6 +20,7 @@ from onboard360_async.importer.outcomes import (
     Summary,
     Unresolved,
 )
+from onboard360_async.importer.places import journal_beside
 from onboard360_async.importer.results import Files
 from onboard360_async.importer.rows import Problem
 from onboard360_async.importer.rules import RuleOptions, Rules

@@ -8,18 +8,21 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ValidationError
 from onboard360_async.importer.audit import audited
+from onboard360_async.importer.books import check_there
 from onboard360_async.importer.events import fill_links, take_events
+from onboard360_async.importer.glance import Glance, glance_at
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.listed import Baseline
 from onboard360_async.importer.load import Campaigns, FindCampaign, load_list
 from onboard360_async.importer.outcomes import Audit, Outcome, Plan, Summary
+from onboard360_async.importer.places import journal_beside
 from onboard360_async.importer.replay import outcomes_since
-from onboard360_async.importer.results import Files, write_files
+from onboard360_async.importer.results import Files, note_written, write_as, write_beside
 from onboard360_async.importer.rows import Problem
 from onboard360_async.importer.rules import Rules
 from onboard360_async.importer.run import Add, Listing, Outcomes
@@ -27,14 +30,7 @@ from onboard360_async.importer.source import Rows
 from onboard360_async.importer.tables import STEP
 from onboard360_async.sqlite import told
 
-__all__ = ["ImportJob", "journal_beside"]
-
-_SUFFIX: Final = ".onboard360.db"
-
-
-def journal_beside(source: Path) -> Path:
-    """Where the journal of a list stands; a journal is its own."""
-    return source if source.name.endswith(_SUFFIX) else source.with_name(source.name + _SUFFIX)
+__all__ = ["ImportJob"]
 
 
 class ImportJob:
@@ -82,7 +78,7 @@ class ImportJob:
         if isinstance(self._source, Path):
             _check_readable(self._source)  # before a journal is made beside something that is not there
         elif self._source is None and self.journal_path is not None:
-            _check_there(self.journal_path)
+            check_there(self.journal_path)
         self._journal = Journal(self.journal_path)
         return self
 
@@ -227,11 +223,23 @@ class ImportJob:
 
     def write_files(self) -> Files | None:
         """Write results and errors beside the list, as the books stand now; None for rows without a file."""
-        journal = self._open()
-        source = journal.fact("source")
-        if source is not None and journal.path is not None:
-            self.files = write_files(journal, _source_beside(journal.path, Path(source)))
+        self.files = write_beside(self._open())
         return self.files
+
+    def write_as(self, form: str | None = None, *, excel_safe: bool | None = None) -> None:
+        """How results are written from now on, "csv" or "jsonl", by the runs that go on with this one too.
+
+        `excel_safe`: no cell of a CSV file is left to be taken for a formula. None: as before.
+        """
+        write_as(self._open(), form, excel_safe=excel_safe)
+
+    def note_written(self, path: Path) -> None:
+        """Note a further file with people in it, to be deleted when the import is purged."""
+        note_written(self._open(), path)
+
+    def glance(self) -> Glance:
+        """The books as they stand now: counts, runs, and which rows nobody can tell about."""
+        return glance_at(self._open())
 
     # --- inside ---
 
@@ -264,15 +272,6 @@ class ImportJob:
         journal.note("if_exists", self.rules.if_exists)
 
 
-def _check_there(journal: Path) -> None:
-    try:
-        if journal.exists():
-            return
-    except OSError as error:
-        raise ConfigurationError(f"Cannot read {journal}: {error.strerror}.") from None
-    raise ConfigurationError(f"There is no journal {journal}.")
-
-
 def _check_readable(source: Path) -> None:
     """A file is read more than once, which a pipe does not survive: it would hang, or seem empty."""
     try:
@@ -281,12 +280,6 @@ def _check_readable(source: Path) -> None:
         source.open("rb").close()
     except OSError as error:
         raise ConfigurationError(f"Cannot read {source}: {error.strerror}.") from None
-
-
-def _source_beside(journal: Path, source: Path) -> Path:
-    """The list of a journal, wherever the two were moved together."""
-    beside = journal.with_name(journal.name.removesuffix(_SUFFIX))
-    return beside if journal.name.endswith(_SUFFIX) else source
 
 
 def _plan(journal: Journal, rules: Rules, warnings: tuple[str, ...]) -> Plan:

@@ -172,8 +172,8 @@ class Journal:
         """The server said who was created."""
         self._set(row_id, State.CREATED, client_id=client_id, link=link, created=1, ended_at=self.now())
 
-    def adopted(self, row_id: int, client_id: str, link: str | None) -> None:
-        """Somebody who is there counts as this row's client."""
+    def adopted(self, row_id: int, client_id: str | None, link: str | None) -> None:
+        """Somebody who is there counts as this row's client; None if nobody could say their id."""
         self._set(row_id, State.ADOPTED, client_id=client_id, link=link, ended_at=self.now())
 
     def existing(self, row_id: int, client_id: str, link: str | None) -> None:
@@ -207,7 +207,7 @@ class Journal:
 
     def planned_again(self, row_id: int) -> None:
         """It was shown that its request created nobody: it may be sent again."""
-        self._set(row_id, State.PLANNED, sending_at=None, ended_at=None, absent=0)
+        self._set(row_id, State.PLANNED, sending_at=None, ended_at=None, absent=0, created=0)
 
     def unresolved(self, row_id: int, reason: str, *, absent: bool = False) -> None:
         """It was looked for, and stays as it is; `absent`: its request created nobody, and it was not sent again."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from onboard360_async.errors import ValidationError
+from onboard360_async.errors import ConfigurationError, ValidationError
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.rows import FIELDS, Problem, Row, check_row
 from onboard360_async.importer.source import CsvFile, Rows, open_csv, rows_of
@@ -61,6 +61,12 @@ async def load_list(
 ) -> list[str]:
     """Spool the list; what looks odd about it, and is sent all the same."""
     file = open_csv(source, mapping=mapping, encoding=encoding) if isinstance(source, Path) else None
+    if file is not None and campaigns.for_all is None and "campaign_id" not in file.columns:
+        columns = ", ".join(repr(name) for name in file.header)
+        raise ConfigurationError(
+            f"No campaign was named, and {file.path.name} has no campaign column: name the one that everybody is added"
+            f" to, or map a column with campaign_id=COLUMN. The columns are {columns}."
+        )
     warnings = [f"column {name!r} is not sent" for name in file.unknown] if file is not None else []
     if file is not None and "campaign_id" in file.columns and campaigns.for_all is not None:
         warnings.append("the campaign column is not sent: everybody goes to the campaign that was named")

@@ -45,7 +45,8 @@ class Adopted(Outcome):
     """Is in the campaign, and counts as this row's client, though no answer to our request said that we created it.
 
     The answer was lost and a listing (or a stored webhook) shows the client; or the server answered with somebody who
-    was there before. `link` is None if neither an answer nor a webhook said it: the API says it only once.
+    was there before; or somebody looked and said so, and `client_id` is empty if they did not say who. `link` is None
+    if neither an answer nor a webhook said it: the API says it only once.
     """
 
     client_id: str

@@ -44,8 +44,8 @@ def outcome_of(record: Record) -> Outcome:
         case State.CREATED:
             return Created(line, email, record["client_id"], record["link"], seq=seq)
         case State.ADOPTED:
-            return Adopted(line, email, record["client_id"], record["link"], seq=seq)
+            return Adopted(line, email, record["client_id"] or "", record["link"], seq=seq)
         case State.REJECTED:
             return Rejected(line, email, record["status"], record["error"], record["details"], seq=seq)
         case _:
-            return Unresolved(line, email, record["error"], bool(record["created"]), seq=seq)
+            return Unresolved(line, email, record["error"] or "", bool(record["created"]), seq=seq)

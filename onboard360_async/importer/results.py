@@ -1,28 +1,32 @@
 """What the user takes away: the list again with what became of each row, and the rows that need a hand.
 
-Both are projections of the journal, written under a temporary name, flushed to the disk and renamed, so that there is
-always a whole file or none. They hold people and links, so only their owner can read them.
+Both are projections of the journal. They hold people and links, so they are there whole or not at all, and only their
+owner can read them. What was written is noted, for the day when it is to be wiped.
 """
 
 import csv
 import json
-import os
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from attrs import frozen
 
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer.journal import Journal, Record, State
-from onboard360_async.importer.rows import OURS
+from onboard360_async.importer.places import beside_list, list_beside
+from onboard360_async.importer.rows import EXCEL_SAFE, OURS
+from onboard360_async.importer.whole_file import whole_file
 
-__all__ = ["Files", "write_files"]
+__all__ = ["FORMATS", "Files", "guarded", "note_written", "write_as", "write_beside", "write_results", "written"]
 
+FORMATS: Final = ("csv", "jsonl")
 _RESULT: Final = ("status", "client_id", "link", "error")
+_ERROR: Final = ("_line", "_error")
+_MORE: Final = "more"  # the cells of a row that has more than the list has columns
 _NEED_A_HAND: Final = (State.INVALID, State.REJECTED, State.UNRESOLVED)
+_RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "'")  # what a spreadsheet takes for a formula, and our own sign
 
 
 @frozen
@@ -33,45 +37,186 @@ class Files:
     errors: Path | None
 
 
-def write_files(journal: Journal, source: Path) -> Files:
-    """Write `people.results.csv` and, if need be, `people.errors.csv` beside `people.csv`."""
-    header: list[str] = json.loads(journal.fact("header") or "[]")
-    mark = "\ufeff" if journal.fact("mark") else ""  # what came with a byte order mark goes back with one
-    results = source.with_name(f"{source.stem}.results.csv")
-    ours = [f"onboard360_{name}" if name in header else name for name in _RESULT]
-    _write(results, mark, [*header, *ours], (_result(record, len(header)) for record in journal.records()))
-    errors = source.with_name(f"{source.stem}.errors.csv")
-    kept = [index for index, name in enumerate(header) if name not in OURS]
-    need_a_hand = journal.records(*_NEED_A_HAND)
-    first = next(need_a_hand, None)
-    if first is None:
+def write_as(journal: Journal, form: str | None, *, excel_safe: bool | None) -> None:
+    """How this import's files are written from now on; None: as before."""
+    if form is not None:
+        journal.note("results_format", _known(form))
+    if excel_safe is not None:
+        journal.note("excel_safe", "yes" if excel_safe else "")
+
+
+def write_beside(journal: Journal) -> Files | None:
+    """Write `people.results.csv` and, if need be, `people.errors.csv` beside `people.csv`; None for rows of a program.
+
+    ConfigurationError if a file cannot be written, or one that is out of date cannot be removed.
+    """
+    source = journal.fact("source")
+    if source is None or journal.path is None:
+        return None
+    beside, form = list_beside(journal.path, Path(source)), _form(journal)
+    results, errors = beside_list(beside, f"results.{form}"), beside_list(beside, "errors.csv")
+    write_results(journal, results)
+    for other in FORMATS:
+        if other != form and (old := beside_list(beside, f"results.{other}")) in written(journal):
+            _remove(old)
+    if next(journal.records(*_NEED_A_HAND), None) is None:
         _remove(errors)  # an earlier run's
         return Files(results, None)
-    rows = (_error(record, kept, len(header)) for record in chain((first,), need_a_hand))
-    _write(errors, mark, [*(header[index] for index in kept), *OURS], rows)
+    note_written(journal, errors)
+    with whole_file(errors) as out:
+        _write_csv(journal, out, *_errors(journal))
     return Files(results, errors)
 
 
-# A row with more cells than columns keeps them, after ours: so none is lost, each of ours stands in its column, and in
-# an errors file that nobody mended the row is still too long, not a shorter one that would be sent with wrong cells.
+def write_results(journal: Journal, to: Path | TextIO, form: str | None = None) -> None:
+    """Write the list with what became of each row, as CSV or as one JSON object a row; None: as this import does.
+
+    A row with more cells than columns keeps them, after ours: so none is lost and each of ours stands in its column.
+    """
+    form = _form(journal) if form is None else _known(form)
+    if isinstance(to, Path):
+        note_written(journal, to)
+        with whole_file(to) as out:
+            write_results(journal, out, form)
+    elif form == "jsonl":
+        _write_objects(journal, to)
+    else:
+        _write_csv(journal, to, *_results(journal))
 
 
-def _result(record: Record, columns: int) -> list[str]:
-    cells = json.loads(record["cells"])
-    return [*cells[:columns], *_fate(record), *cells[columns:]]
+def guarded(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula; one apostrophe less gives it back."""
+    return f"'{cell}" if cell.startswith(_RISKY) else cell
 
 
-def _error(record: Record, kept: Sequence[int], columns: int) -> list[str]:
-    cells = json.loads(record["cells"])
-    state, *_, error = _fate(record)
-    return [*(cells[index] for index in kept), str(record["line"]), f"{state}: {error}", *cells[columns:]]
+# --- what was written ---
+
+
+def note_written(journal: Journal, path: Path) -> None:
+    """A file with people in it is about to be written; one that moves with the journal is known by its name."""
+    if journal.path is None:
+        return
+    path, folder = path.absolute(), journal.path.absolute().parent
+    name = path.name if path.parent == folder else str(path)
+    names = json.loads(journal.fact("written") or "[]")
+    if name not in names:
+        journal.note("written", json.dumps([*names, name]))
+
+
+def written(journal: Journal) -> list[Path]:
+    """The files that this import has written, whether they are still there or not."""
+    folder = Path() if journal.path is None else journal.path.absolute().parent
+    return [folder / name for name in json.loads(journal.fact("written") or "[]")]
+
+
+# --- inside ---
+
+
+def _known(form: str) -> str:
+    if form not in FORMATS:
+        raise ConfigurationError(f"Results are written as {' or '.join(FORMATS)}, not as {form!r}.")
+    return form
+
+
+def _form(journal: Journal) -> str:
+    return journal.fact("results_format") or FORMATS[0]
+
+
+def _header(journal: Journal) -> list[str]:
+    header: list[str] = json.loads(journal.fact("header") or "[]")
+    return header
+
+
+def _our_names(header: Sequence[str], *wanted: str) -> list[str]:
+    """Ours, each under a name that no column of the list has."""
+    names = []
+    for name in wanted or _RESULT:
+        while name in header:
+            name = f"onboard360_{name}"
+        names.append(name)
+    return names
+
+
+def _results(journal: Journal) -> tuple[list[str], Iterator[list[str]]]:
+    header = _header(journal)
+    kept = [index for index, name in enumerate(header) if name != EXCEL_SAFE]  # what it says is not of this file
+
+    def rows() -> Iterator[list[str]]:
+        for record in journal.records():
+            cells = json.loads(record["cells"])
+            yield [*_at(kept, cells), *_fate(record), *cells[len(header) :]]
+
+    return [*(header[index] for index in kept), *_our_names(header)], rows()
+
+
+def _errors(journal: Journal) -> tuple[list[str], Iterator[list[str]]]:
+    """In an errors file that nobody mended, a row that was too long is still too long: never sent with wrong cells."""
+    header, mark = _header(journal), ["yes"] if journal.fact("excel_safe") else []
+    kept = [index for index, name in enumerate(header) if name not in OURS]
+
+    def rows() -> Iterator[list[str]]:
+        for record in journal.records(*_NEED_A_HAND):
+            cells = json.loads(record["cells"])
+            state, *_, error = _fate(record)
+            line, reason = str(record["line"]), f"{state}: {error}"
+            yield [*_at(kept, cells), line, reason, *mark, *cells[len(header) :]]
+
+    return [*(header[index] for index in kept), *_ERROR, *([EXCEL_SAFE] if mark else [])], rows()
+
+
+def _at(kept: Sequence[int], cells: Sequence[str]) -> list[str]:
+    return [cells[index] if index < len(cells) else "" for index in kept]
+
+
+def _write_csv(journal: Journal, out: TextIO, header: list[str], rows: Iterator[list[str]]) -> None:
+    if journal.fact("mark"):
+        out.write("\ufeff")  # what came with a byte order mark goes back with one
+    writer = csv.writer(out, lineterminator="\r\n")
+    is_safe = bool(journal.fact("excel_safe"))
+    for row in chain((header,), rows):
+        writer.writerow(map(guarded, row) if is_safe else row)
+
+
+def _write_objects(journal: Journal, out: TextIO) -> None:
+    """No cell is guarded here: no spreadsheet takes a JSON text for a formula."""
+    header = _header(journal)
+    kept = [index for index, name in enumerate(header) if name != EXCEL_SAFE]
+    names, ours, (more_name,) = _names(header), _our_names(header), _our_names(header, _MORE)
+    for record in journal.records():
+        cells = json.loads(record["cells"])
+        row: dict[str, object] = dict(zip((names[index] for index in kept), _at(kept, cells), strict=True))
+        if more := cells[len(header) :]:
+            row[more_name] = more
+        row |= {name: text or None for name, text in zip(ours, _fate(record), strict=True)}
+        out.write(_json(row) + "\n")
+
+
+def _names(header: Sequence[str]) -> list[str]:
+    """The columns' names, each once: an object has no two of one name."""
+    names: list[str] = []
+    for name in header:
+        number, once = 1, name
+        while once in names:
+            number += 1
+            once = f"{name} ({number})"
+        names.append(once)
+    return names
+
+
+def _json(row: dict[str, object]) -> str:
+    text = json.dumps(row, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half a character, which JSON can say and UTF-8 cannot
+        return json.dumps(row)
+    return text
 
 
 def _fate(record: Record) -> tuple[str, str, str, str]:
     state, error = record["state"], record["error"] or ""
     if record["details"]:
         error = f"{error}: {record['details']}" if error else record["details"]
-    if state == State.UNRESOLVED and record["created"]:
+    if state == State.UNRESOLVED and record["created"] and not error.startswith("created"):
         error = f"created, but its id and link are unknown: {error}"
     if state == State.INVALID:
         error = f"{record['field']}: {error}"
@@ -83,33 +228,3 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
     except OSError as error:
         raise ConfigurationError(f"Cannot remove {path}, which is out of date: {error.strerror}.") from None
-
-
-def _write(path: Path, mark: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.unlink(missing_ok=True)
-        _write_whole(path, part, mark, header, rows)
-    except OSError as error:
-        reason = f"Cannot write {path}: {error.strerror}."
-        raise ConfigurationError(f"{reason} Nothing is lost: every row stands in the journal.") from None
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)  # whatever went wrong: half a list of people is nobody's to find
-
-
-def _write_whole(path: Path, part: Path, mark: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogatepass", newline="") as out:
-        out.write(mark)
-        writer = csv.writer(out, lineterminator="\r\n")
-        writer.writerow(header)
-        writer.writerows(rows)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the name, too, must be on the disk
-    finally:
-        os.close(folder)

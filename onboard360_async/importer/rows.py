@@ -16,10 +16,11 @@ from onboard360_async import settings
 from onboard360_async.errors import ValidationError
 from onboard360_async.models import NewClient
 
-__all__ = ["FIELDS", "OURS", "Problem", "Row", "check_row", "columns_of"]
+__all__ = ["EXCEL_SAFE", "FIELDS", "OURS", "Problem", "Row", "check_row", "columns_of"]
 
 FIELDS: Final = ("campaign_id", "email", "first_name", "last_name", "company_name", "phone")  # "Add Client"
-OURS: Final = ("_line", "_error")  # columns of an errors file, which imports again as it is
+EXCEL_SAFE: Final = "_excel_safe"  # a column that says: an apostrophe before a cell is there for spreadsheets alone
+OURS: Final = ("_line", "_error", EXCEL_SAFE)  # columns of an errors file, which imports again as it is
 
 _ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
     "campaign_id": ("campaign id",),

@@ -8,9 +8,9 @@ from attrs import frozen
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError
 
-__all__ = ["RuleOptions", "Rules"]
+__all__ = ["CHOICES", "RuleOptions", "Rules"]
 
-_CHOICES: Final = {
+CHOICES: Final = {
     "on_ambiguous": ("reconcile", "hold"),
     "duplicates": ("skip", "send"),
     "if_exists": ("skip", "send", "fail"),
@@ -54,7 +54,7 @@ class Rules:
     if_exists: str = "skip"
 
     def __attrs_post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
+        for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 said = " or ".join(f'"{choice}"' for choice in choices)
                 raise ConfigurationError(f"{name} must be {said}, not {getattr(self, name)!r}.")

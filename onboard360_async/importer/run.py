@@ -71,6 +71,7 @@ class Outcomes:
         self._is_settling = self._settle_soon = False
         self._stopping = False
         self._halt = asyncio.Event()
+        self._quiet_until: int | None = None  # a moment of the journal's clock
         self._failure: BaseException | None = None
         self._waiting: set[asyncio.Task[Any]] = set()  # workers whose row's request has not left, and listings
         self._task: asyncio.Task[None] | None = None
@@ -84,6 +85,13 @@ class Outcomes:
         if self._loop is not None:
             with suppress(RuntimeError):  # the loop is closed: nothing waits there
                 self._loop.call_soon_threadsafe(self._call_back)
+
+    @property
+    def quiet_s(self) -> float | None:
+        """Seconds until a listing is read, if nobody is sent before that; None if something is under way."""
+        if self._quiet_until is None or self._people:
+            return None
+        return max(0.0, (self._quiet_until - self._journal.now()) / 1e9)
 
     def _call_back(self) -> None:
         self._halt.set()
@@ -190,9 +198,13 @@ class Outcomes:
 
     async def _until(self, moment: int) -> bool:
         """Wait for a moment of the journal's clock; False if the run is stopped before."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(0.0, (moment - self._journal.now()) / 1e9)):
-                await self._halt.wait()
+        self._quiet_until = moment
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(max(0.0, (moment - self._journal.now()) / 1e9)):
+                    await self._halt.wait()
+        finally:
+            self._quiet_until = None
         return not self._stopping
 
     async def _read(self, campaign_id: str, take: Callable[[Sequence[Client]], None]) -> bool:

@@ -8,7 +8,12 @@ from typing import TextIO
 
 from onboard360_async.errors import ConfigurationError
 
-__all__ = ["whole_file"]
+__all__ = ["part_of", "whole_file"]
+
+
+def part_of(path: Path) -> Path:
+    """Where a file stands while it is being written."""
+    return path.with_name(f".{path.name}.part")
 
 
 @contextmanager
@@ -17,7 +22,7 @@ def whole_file(path: Path) -> Iterator[TextIO]:
 
     Raises ConfigurationError if that cannot be; then `path` is as it was, and nothing is left beside it.
     """
-    part = path.with_name(f".{path.name}.part")
+    part = part_of(path)
     try:
         part.unlink(missing_ok=True)  # of a run that was killed
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
