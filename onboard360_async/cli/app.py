@@ -15,7 +15,9 @@ from onboard360_async.cli.budget import budget
 from onboard360_async.cli.clients import campaigns, clients
 from onboard360_async.cli.demo import demo
 from onboard360_async.cli.exits import Exit, exit_code, said
-from onboard360_async.cli.importing import import_file, imports
+from onboard360_async.cli.importing import import_file
+from onboard360_async.cli.imports import imports
+from onboard360_async.cli.links import links
 from onboard360_async.cli.sandbox import sandbox
 
 __all__ = ["onboard360", "run"]
@@ -31,7 +33,7 @@ def onboard360() -> None:
     """
 
 
-for command in (campaigns, clients, import_file, imports, budget, sandbox, demo):
+for command in (campaigns, clients, import_file, imports, links, budget, sandbox, demo):
     onboard360.add_command(command)
 
 

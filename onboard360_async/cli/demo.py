@@ -16,7 +16,8 @@ from rich.table import Table
 
 from onboard360_async.api import AsyncOnboard360
 from onboard360_async.budget import Budget
-from onboard360_async.cli.importing import run_import
+from onboard360_async.cli.import_flags import Wishes
+from onboard360_async.cli.running import run_import
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.transport.options import Event
 
@@ -66,7 +67,7 @@ async def _show(people: Path, window_s: float) -> int:
         budget = Budget(window_s=window_s)
         async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget, on_event=watch) as api:
             job = api.open_import(people, campaign=_CAMPAIGN, skip_invalid=True)
-            code = await run_import(api, job, ask=False, dry_run=False, resume="onboard360 demo")
+            code = await run_import(api, job, Wishes(file=str(people), yes=True))
             _show_links(people.with_name("people.results.csv"))
             click.secho("\nonboard360 clients list", bold=True)
             count = 0

@@ -1,6 +1,6 @@
 """How far an import is: a bar on a terminal, a line now and then elsewhere; always on stderr.
 
-Knows outcomes and the budget, not how either comes about.
+Knows the counts and the budget, not how either comes about.
 """
 
 import sys
@@ -15,9 +15,9 @@ from rich.progress import Progress as Bar
 
 from onboard360_async import settings
 from onboard360_async.budget import Budget
-from onboard360_async.importer import Created, Outcome, Plan, Rejected, Unresolved
+from onboard360_async.importer import Plan, Summary
 
-__all__ = ["Progress", "duration"]
+__all__ = ["Progress", "duration", "rows"]
 
 
 def duration(seconds: float) -> str:
@@ -27,21 +27,33 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     if hours:
         return f"{hours} h {minutes} min"
+    if minutes and not rest:
+        return f"{minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-class Progress:
-    """The progress of one import: `tell` it each outcome."""
+def rows(number: int) -> str:
+    """So many rows."""
+    return f"{number:,} row" if number == 1 else f"{number:,} rows"
 
-    def __init__(self, plan: Plan, budget: Budget) -> None:
-        self._total, self._budget = plan.to_send, budget
-        self._sent = self._created = 0
+
+class Progress:
+    """The progress of one run: `show` it the counts now and then.
+
+    `to_send`: how many this run sends at most. What is in doubt is work, too, and counts as done when it is settled.
+    """
+
+    def __init__(self, plan: Plan, to_send: int, budget: Budget) -> None:
+        in_doubt = plan.ambiguous + plan.unresolved
+        self._open, self._total = plan.to_send + in_doubt, to_send + in_doubt
+        self._done_before, self._to_send, self._budget = plan.done, to_send, budget
         self._said_at = time.monotonic()
-        self._every_s = min(settings.PROGRESS_EVERY_S, max(settings.PROGRESS_LEAST_S, budget.eta_s(self._total) / 4))
+        self._every_s = min(settings.PROGRESS_EVERY_S, max(settings.PROGRESS_LEAST_S, budget.eta_s(to_send) / 4))
+        self._is_quiet = False
         self._bar: Bar | None = None
         if sys.stderr.isatty():
-            columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
-            self._bar = Bar(*columns, console=Console(stderr=True))
+            columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.description}"))
+            self._bar = Bar(*columns, console=Console(stderr=True), expand=True)
             self._task = self._bar.add_task("", total=self._total)
 
     def __enter__(self) -> Self:
@@ -55,20 +67,30 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def tell(self, outcome: Outcome) -> None:
-        """One row more."""
-        if not isinstance(outcome, Created | Rejected | Unresolved):
-            return
-        self._sent += 1
-        self._created += isinstance(outcome, Created)
+    def show(self, now: Summary, quiet_s: float | None = None) -> None:
+        """The counts as they are; `quiet_s`: nothing is sent for so long, until lost rows are looked for."""
+        done = max(0, self._open - now.planned - now.ambiguous)
+        is_quiet = quiet_s is not None and quiet_s >= settings.PROGRESS_TICK_S
+        said = self._state(now, done) if quiet_s is None or not is_quiet else _waiting(quiet_s, now.ambiguous)
         if self._bar is not None:
-            self._bar.update(self._task, completed=self._sent, description=self._state())
-        elif time.monotonic() - self._said_at >= self._every_s:
+            self._bar.update(self._task, completed=done, description=said)
+        elif is_quiet and not self._is_quiet:
+            click.echo(f"{said}.", err=True)
+        elif not is_quiet and time.monotonic() - self._said_at >= self._every_s:
             self._said_at = time.monotonic()
-            click.echo(f"{self._sent:,} of {self._total:,}: {self._state()}", err=True)
+            click.echo(f"{done:,} of {self._total:,}: {said}", err=True)
+        self._is_quiet = is_quiet
 
-    def _state(self) -> str:
+    def _state(self, now: Summary, done: int) -> str:
         state = self._budget.snapshot()
-        left = self._total - self._sent
-        until = f", {duration(self._budget.eta_s(left))} left" if left else ""
-        return f"{self._created:,} created; budget {state.used} of {state.limit}{until}"
+        made = now.created + now.adopted - self._done_before
+        left = min(now.planned, self._total - done)
+        doubt = f", {now.ambiguous:,} in doubt" if now.ambiguous else ""
+        until = f", {duration(self._budget.eta_s(left))} left" if left > 0 else ""
+        return f"{made:,} created{doubt}; budget {state.used} of {state.limit}{until}"
+
+
+def _waiting(quiet_s: float, in_doubt: int) -> str:
+    if not in_doubt:
+        return f"Waiting {duration(quiet_s)}, then looking once more whether everybody is there"
+    return f"Waiting {duration(quiet_s)}, then looking for {rows(in_doubt)} whose answers were lost"

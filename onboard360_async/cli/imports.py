@@ -1,0 +1,167 @@
+"""`onboard360 imports`: the imports that were begun, looked at, gone on with, and decided about by hand."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from onboard360_async.api import AsyncOnboard360
+from onboard360_async.cli.exits import Exit
+from onboard360_async.cli.flags import Access, access_flags, output_flags
+from onboard360_async.cli.import_flags import Wishes, run_flags, settle_flags, wishes_of
+from onboard360_async.cli.looking import list_books, show_books
+from onboard360_async.cli.running import run_with, say
+from onboard360_async.cli.shelf import journals
+from onboard360_async.cli.telling import next_lines, summary_lines
+from onboard360_async.errors import ConfigurationError
+from onboard360_async.importer import ImportJob
+from onboard360_async.importer.books import open_books
+from onboard360_async.importer.glance import glance_at
+from onboard360_async.importer.places import journal_of
+from onboard360_async.importer.purge import check_may_purge, files_to_purge, purge
+from onboard360_async.importer.resolve import resolve_created, resolve_not_created, row_in_doubt
+from onboard360_async.importer.results import FORMATS, write_as, write_beside, write_results
+
+__all__ = ["imports"]
+
+_PATH: Final = click.Path(path_type=Path)
+_FILE: Final = click.argument("file", type=_PATH)
+_STDOUT: Final = Path("-")
+
+
+@click.group()
+def imports() -> None:
+    """Imports that were begun: list, show, resume, reconcile, results, resolve, purge.
+
+    FILE is the list or its journal.
+    """
+
+
+@imports.command("list")
+@click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=_PATH)
+@output_flags
+def list_imports(folders: tuple[Path, ...], form: str, output: Path | None) -> None:
+    """The imports of these folders; else those of the current folder and all that were begun by this command."""
+    list_books(journals(folders), form, output)
+
+
+@imports.command("show")
+@_FILE
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+def show_import(file: Path, form: str) -> None:
+    """How an import stands: its rows, campaigns and runs, who cannot be told about, and what to do next."""
+    with open_books(journal_of(file)) as journal:
+        glance = glance_at(journal)
+    show_books(glance, form)
+    if form == "text":
+        say(next_lines(glance, Wishes(file=str(file))))
+
+
+@imports.command("resume")
+@_FILE
+@run_flags
+@access_flags
+@click.pass_context
+def resume_import(context: click.Context, /, access: Access, file: Path, **options: Any) -> int:
+    """Go on with an import where it was, from its journal alone.
+
+    Rows whose answers were lost are looked for, and sent again only if it is shown that nobody was created.
+    """
+    wishes = wishes_of(context, access, file, options)
+
+    def opened(api: AsyncOnboard360) -> ImportJob:
+        return api.open_import(None, journal=journal_of(file), **options)
+
+    return asyncio.run(run_with(access, opened, wishes))
+
+
+@imports.command("reconcile")
+@_FILE
+@settle_flags
+@access_flags
+def reconcile_import(access: Access, file: Path, **options: Any) -> int:
+    """Look for the rows whose answers were lost. Adds nobody; who is shown to be absent is left for `resume`."""
+
+    def opened(api: AsyncOnboard360) -> ImportJob:
+        return api.open_import(None, journal=journal_of(file), skip_invalid=True, **options)
+
+    wishes = Wishes(file=str(file), access=access.flags())
+    return asyncio.run(run_with(access, opened, wishes, send=False))
+
+
+@imports.command("results")
+@_FILE
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Else as the import writes them.")
+@click.option("--excel-safe/--no-excel-safe", default=None, help="An apostrophe before what looks like a formula.")
+@click.option("--output", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE", help="- for stdout.")
+def write_import(file: Path, form: str | None, excel_safe: bool | None, output: Path | None) -> None:
+    """Write results and errors beside the list, as the books stand now; or the results alone to FILE or stdout."""
+    with open_books(journal_of(file)) as journal:
+        write_as(journal, form, excel_safe=excel_safe)
+        if output == _STDOUT:
+            write_results(journal, sys.stdout)
+            sys.stdout.flush()
+        elif output is not None:
+            write_results(journal, output)
+        elif (files := write_beside(journal)) is None:
+            raise ConfigurationError("This journal has no list to write results beside; say --output FILE, or -.")
+        else:
+            say(str(path) for path in (files.results, files.errors) if path is not None)
+
+
+@imports.command("resolve")
+@_FILE
+@click.option("--line", type=int, metavar="N", help="The row on this line of the list ...")
+@click.option("--email", help="... or of this email.")
+@click.option("--created/--not-created", "created", default=None, help="Are they in the campaign?")
+@click.option("--client-id", metavar="ID", help="With --created: who they are there.")
+@click.option("--link", metavar="URL", help="With --created: their onboarding link.")
+def resolve_row(
+    file: Path, line: int | None, email: str | None, created: bool | None, client_id: str | None, link: str | None
+) -> None:
+    """Decide about a row of which nobody can tell whether it was created. With --not-created it is sent again."""
+    if (line is None) == (email is None):
+        raise click.UsageError("Say which row: either --line or --email.")
+    if created is None:
+        raise click.UsageError("Say what you found: --created or --not-created.")
+    if not created and (client_id or link):
+        raise click.UsageError("Who was not created has neither --client-id nor --link.")
+    with open_books(journal_of(file)) as journal:
+        row = row_in_doubt(journal, line=line, email=email)
+        if created:
+            resolve_created(journal, row, client_id, link)
+        else:
+            resolve_not_created(journal, row)
+        glance = glance_at(journal)
+        write_beside(journal)
+    say([f"Line {row['line']}: {'in the campaign' if created else 'to be sent again'}."])
+    say(summary_lines(glance.summary, glance.audit))
+    say(next_lines(glance, Wishes(file=str(file))))
+
+
+@imports.command("purge")
+@_FILE
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--force", is_flag=True, help="Even if rows are still to be sent or looked for.")
+def purge_import(file: Path, yes: bool, force: bool) -> int:
+    """Wipe the people from an import's journal, and delete the results, errors and reports that it wrote.
+
+    Counts, client ids and times stay, and so does your list. Nothing of it can be undone, and nobody in it can be
+    recognised afterwards: links that stand nowhere else are lost.
+    """
+    with open_books(journal_of(file)) as journal:
+        if not force:
+            check_may_purge(journal)
+        say(f"To be deleted: {path}" for path in files_to_purge(journal))
+        say([f"To be wiped:   {journal.path}"])
+        if not yes and not sys.stdin.isatty():
+            say(["Nothing was purged: nobody can be asked here. Say --yes to go on."])
+            return Exit.USAGE
+        if not yes and not click.confirm("Purge?", err=True):
+            say(["Nothing was purged."])
+            return Exit.STOPPED
+        purge(journal)
+    say(["Purged. The list itself was left."])
+    return Exit.DONE

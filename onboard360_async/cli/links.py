@@ -1,0 +1,78 @@
+"""`onboard360 links find`: a person's onboarding link in the journals, since the API says it only once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from onboard360_async.cli.exits import Exit
+from onboard360_async.cli.flags import output_flags
+from onboard360_async.cli.shelf import journals
+from onboard360_async.cli.show import show
+from onboard360_async.errors import ConfigurationError, ImportLockedError
+from onboard360_async.importer.books import open_books
+from onboard360_async.importer.find import Found, find_person
+
+__all__ = ["links"]
+
+_COLUMNS: Final = ("email", "campaign_id", "client_id", "status", "link", "journal", "when")
+
+
+@click.group()
+def links() -> None:
+    """Onboarding links: find."""
+
+
+@links.command("find")
+@click.argument("email")
+@click.option(
+    "--journal",
+    "named",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
+    help="Look here (again and again); else in the current folder and in every import of this command.",
+)
+@output_flags
+def find_link(email: str, named: tuple[Path, ...], form: str, output: Path | None) -> int:
+    """Look for a person's link in the journals of imports. Exit code 1 if nobody is found."""
+    paths = journals(named)
+    found, passed = _find(paths, email)
+    if not found:
+        but = f"; {passed} more could not be looked into" if passed else ""
+        click.echo(f"Nobody with this email is in {_journals(len(paths) - passed)}{but}.", err=True)
+        return Exit.ERROR
+    with show(form, _COLUMNS, output) as rows:
+        rows.write(map(_row, found))
+    return Exit.DONE
+
+
+def _find(paths: Sequence[Path], email: str) -> tuple[list[Found], int]:
+    """Who was found, and how many journals could not be looked into."""
+    found: list[Found] = []
+    passed = 0
+    for path in paths:
+        try:
+            with open_books(path) as journal:
+                found += find_person(journal, email)
+        except (ConfigurationError, ImportLockedError) as error:
+            passed += 1
+            click.echo(f"Passed over {path}: {error}", err=True)
+    return found, passed
+
+
+def _journals(number: int) -> str:
+    return "1 journal" if number == 1 else f"{number} journals"
+
+
+def _row(found: Found) -> dict[str, object]:
+    return {
+        "email": found.email,
+        "campaign_id": found.campaign_id,
+        "client_id": found.client_id,
+        "status": found.status,
+        "link": found.link,
+        "journal": str(found.journal),
+        "when": None if found.at is None else found.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+    }

@@ -1,0 +1,95 @@
+"""Imports as they stand, on the screen or for a program. Looks into journals, and changes nothing."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import click
+from attrs import asdict
+
+from onboard360_async.cli.show import show
+from onboard360_async.cli.telling import summary_lines
+from onboard360_async.errors import ConfigurationError, ImportLockedError
+from onboard360_async.importer.books import open_books
+from onboard360_async.importer.glance import Glance, glance_at
+from onboard360_async.importer.outcomes import Summary
+
+__all__ = ["list_books", "show_books"]
+
+_COUNTS: Final = tuple(Summary.__annotations__)
+_COLUMNS: Final = ("journal", "state", *_COUNTS, "last_run")
+_TABLE: Final = ("state", "rows", "done", "to do", "unresolved", "last run", "journal")
+
+
+def list_books(paths: Sequence[Path], form: str, output: Path | None) -> None:
+    """One row for each journal; what cannot be looked into is named on stderr, too."""
+    with show(form, _TABLE if form == "table" else _COLUMNS, output) as rows:
+        rows.write(_line(record) if form == "table" else record for record in map(_record, paths))
+
+
+def _record(path: Path) -> dict[str, object]:
+    record: dict[str, object] = {"journal": str(path), **dict.fromkeys((*_COUNTS, "last_run"))}
+    try:
+        with open_books(path) as journal:
+            glance = glance_at(journal)
+    except ImportLockedError:
+        return record | {"state": "held by a run"}
+    except ConfigurationError as error:
+        click.echo(f"{path}: {error}", err=True)
+        return record | {"state": "damaged"}
+    runs = [run.ended_at or run.began_at for run in glance.runs]
+    last = {"last_run": _moment(runs[-1]) if runs else None}
+    return record | {"state": str(glance.stand)} | asdict(glance.summary) | last
+
+
+def _line(record: dict[str, object]) -> dict[str, object]:
+    def total(*names: str) -> int | None:
+        numbers = [number for name in names if isinstance(number := record[name], int)]
+        return sum(numbers) if numbers else None
+
+    return record | {
+        "done": total("created", "adopted", "skipped_existing", "skipped_duplicate"),
+        "to do": total("planned", "ambiguous"),
+        "last run": str(record["last_run"] or "").replace("T", " ").replace("Z", ""),
+    }
+
+
+def show_books(glance: Glance, form: str) -> None:
+    """All of one import, but what to do next; for a program as JSON."""
+    if form == "json":
+        click.echo(json.dumps(_whole(glance), ensure_ascii=False, indent=1))
+        return
+    click.echo(f"{glance.journal}: {glance.stand}")
+    if glance.source is not None:
+        click.echo(f"List: {glance.source}")
+    for campaign_id in glance.campaigns:
+        click.echo(f"Campaign: {campaign_id}")
+    for run in glance.runs:
+        click.echo(f"Run: {_moment(run.began_at)} to {_moment(run.ended_at)}, {run.ending}")
+    for line in summary_lines(glance.summary, glance.audit):
+        click.echo(line)
+
+
+def _whole(glance: Glance) -> dict[str, object]:
+    return {
+        "journal": str(glance.journal),
+        "state": str(glance.stand),
+        "source": glance.source,
+        "campaigns": list(glance.campaigns),
+        "summary": asdict(glance.summary),
+        "runs": [
+            {"began_at": _moment(run.began_at), "ended_at": _moment(run.ended_at), "ending": run.ending}
+            for run in glance.runs
+        ],
+        "audit": None if glance.audit is None else asdict(glance.audit),
+        "unresolved": [
+            {"line": row.line, "email": row.email, "reason": row.reason, "created": row.created}
+            for row in glance.unresolved
+        ],
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
