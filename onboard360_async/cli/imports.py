@@ -18,7 +18,7 @@ from onboard360_async.cli.telling import next_lines, summary_lines
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import ImportJob
 from onboard360_async.importer.books import open_books
-from onboard360_async.importer.glance import glance_at
+from onboard360_async.importer.glance import Stand, glance_at
 from onboard360_async.importer.places import journal_of
 from onboard360_async.importer.purge import check_may_purge, files_to_purge, purge
 from onboard360_async.importer.resolve import resolve_created, resolve_not_created, row_in_doubt
@@ -55,7 +55,7 @@ def show_import(file: Path, form: str) -> None:
     with open_books(journal_of(file)) as journal:
         glance = glance_at(journal)
     show_books(glance, form)
-    if form == "text":
+    if form == "text" and glance.stand is not Stand.PURGED:
         say(next_lines(glance, Wishes(file=str(file))))
 
 
@@ -94,21 +94,18 @@ def reconcile_import(access: Access, file: Path, **options: Any) -> int:
 @imports.command("results")
 @_FILE
 @click.option("--format", "form", type=click.Choice(FORMATS), help="Else as the import writes them.")
-@click.option("--excel-safe/--no-excel-safe", default=None, help="An apostrophe before what looks like a formula.")
 @click.option("--output", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE", help="- for stdout.")
-def write_import(file: Path, form: str | None, excel_safe: bool | None, output: Path | None) -> None:
+def write_import(file: Path, form: str | None, output: Path | None) -> None:
     """Write results and errors beside the list, as the books stand now; or the results alone to FILE or stdout."""
     with open_books(journal_of(file)) as journal:
-        write_as(journal, form, excel_safe=excel_safe)
-        if output == _STDOUT:
-            write_results(journal, sys.stdout)
+        if output is not None:
+            write_results(journal, sys.stdout if output == _STDOUT else output, form)
             sys.stdout.flush()
-        elif output is not None:
-            write_results(journal, output)
-        elif (files := write_beside(journal)) is None:
+            return
+        write_as(journal, form)
+        if (files := write_beside(journal)) is None:
             raise ConfigurationError("This journal has no list to write results beside; say --output FILE, or -.")
-        else:
-            say(str(path) for path in (files.results, files.errors) if path is not None)
+        say(str(path) for path in (files.results, files.errors) if path is not None)
 
 
 @imports.command("resolve")

@@ -37,7 +37,7 @@ class Files:
     errors: Path | None
 
 
-def write_as(journal: Journal, form: str | None, *, excel_safe: bool | None) -> None:
+def write_as(journal: Journal, form: str | None, *, excel_safe: bool | None = None) -> None:
     """How this import's files are written from now on; None: as before."""
     if form is not None:
         journal.note("results_format", _known(form))
@@ -57,8 +57,8 @@ def write_beside(journal: Journal) -> Files | None:
     results, errors = beside_list(beside, f"results.{form}"), beside_list(beside, "errors.csv")
     write_results(journal, results)
     for other in FORMATS:
-        if other != form and (old := beside_list(beside, f"results.{other}")) in written(journal):
-            _remove(old)
+        if other != form and (old := beside_list(beside, f"results.{other}").absolute()) in written(journal):
+            _remove(old)  # out of date
     if next(journal.records(*_NEED_A_HAND), None) is None:
         _remove(errors)  # an earlier run's
         return Files(results, None)
