@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from attrs import frozen
 
@@ -95,9 +95,7 @@ def _runs(journal: Journal) -> Iterator[Run]:
 
 def _unresolved(journal: Journal) -> Iterator[Unresolved]:
     for record in islice(journal.records(State.UNRESOLVED), settings.IMPORT_PROBLEMS):
-        outcome = outcome_of(record)
-        if isinstance(outcome, Unresolved):
-            yield outcome
+        yield cast("Unresolved", outcome_of(record))
 
 
 def _doubted_at(journal: Journal) -> datetime | None:

@@ -150,13 +150,13 @@ def test_an_import_whose_store_fails_stops_early_and_goes_on(
         file.unlink()
         file.mkdir()  # no file that can be read or written
     monkeypatch.setattr(settings, "STORE_PATIENCE_S", 0.1)
-    stopped = command("imports", "resume", path, "--budget", "file")
+    stopped = command("imports", "resume", path, "--yes", "--budget", "file")
     assert (stopped.code, service.clients()) == (8, [])
     assert "Stopped early: The import cannot go on. The budget's store cannot be used" in stopped.err
     assert "--budget memory" in stopped.err
     told = re.search("^To go on: onboard360 (.*)$", stopped.err, re.MULTILINE)
     assert told is not None
-    assert told[1] == f"imports resume {path} --budget file"
+    assert told[1] == f"imports resume {path} --yes --budget file"
     for file in state_folder().iterdir():
         file.rmdir()
     said = command(*shlex.split(told[1]))
@@ -178,10 +178,10 @@ def test_a_row_that_was_refused_and_then_finds_no_store_is_not_in_doubt(
         return await enter(slot)
 
     monkeypatch.setattr(Slot, "__aenter__", entered)
-    stopped = command("import", path, "--campaign", CAMPAIGN)
+    stopped = command("import", path, "--campaign", CAMPAIGN, "--yes")
     assert (stopped.code, "unresolved" in stopped.err) == (8, False)
     monkeypatch.setattr(Slot, "__aenter__", enter)
-    assert command("imports", "resume", path, "--budget", "memory").code == 0
+    assert command("imports", "resume", path, "--yes", "--budget", "memory").code == 0
     assert len(service.clients()) == 1
 
 

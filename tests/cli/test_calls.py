@@ -202,5 +202,5 @@ def test_a_server_that_answers_html_is_one_clear_line(
             assert (said.code, said.err.count("\n")) == (1, 1)
             assert "web page, not JSON; check the base URL" in said.err
         server.shutdown()
-    assert command("import", path, "--campaign", CAMPAIGN).code == 0
+    assert command("import", path, "--campaign", CAMPAIGN, "--yes").code == 0
     assert len(service.clients()) == 1

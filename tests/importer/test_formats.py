@@ -72,7 +72,7 @@ def test_guarded_files_come_back_as_they_were(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(
     st.lists(st.sampled_from(["Email", "status", "link", "more", "onboard360_status", "", "ä\u2028"]), min_size=1),
-    st.lists(st.text(max_size=5), min_size=1, max_size=9),
+    st.lists(st.text(st.characters(exclude_categories=[]), max_size=5), min_size=1, max_size=9),
 )
 def test_lines_of_json_lose_no_cell(
     tmp_path_factory: pytest.TempPathFactory, header: list[str], cells: list[str]
@@ -104,6 +104,7 @@ async def test_results_as_lines_of_json_are_remembered(tmp_path: Path, service: 
         job.write_as("jsonl")
     await finish(job_of(None, service, journal=journal_beside(path)))
     rows = [json.loads(line) for line in (tmp_path / "people.results.jsonl").read_text().splitlines()]
+    assert (tmp_path / "people.results.jsonl").stat().st_mode & 0o777 == 0o600
     link = f"https://example.com/c/{1:012}"
     assert rows[0] == {
         "Email": "a@x.de",
@@ -148,6 +149,14 @@ def test_an_unknown_form_is_told(tmp_path: Path) -> None:
     write_results(journal, tmp_path / "results.csv")
     assert (written(journal), write_beside(journal)) == ([], None)
     journal.close()
+
+
+def test_half_a_character_is_said_in_escapes(tmp_path: Path) -> None:
+    """JSON can say it, and UTF-8 cannot: the line stays readable."""
+    journal = books(tmp_path, ["Email"], [["\ud83d"]], valid=True)
+    write_results(journal, tmp_path / "out.jsonl", "jsonl")
+    journal.close()
+    assert (tmp_path / "out.jsonl").read_text().startswith('{"Email": "\\ud83d", "status": "planned"')
 
 
 def test_what_begins_a_formula_is_guarded() -> None:
