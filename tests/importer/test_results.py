@@ -5,6 +5,7 @@ import errno
 import os
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,11 +92,19 @@ async def test_a_column_of_the_same_name_is_not_ours(tmp_path: Path, service: Se
     assert list(results(tmp_path)[0]) == ["Email", "status", "onboard360_status", "client_id", "link", "error"]
 
 
-async def test_created_without_its_link_is_told_so(tmp_path: Path, service: Service) -> None:
-    """The server said that it created somebody, and the rest was lost: nobody should add them again."""
+async def test_created_and_not_to_be_found_is_told_so(tmp_path: Path, service: Service) -> None:
+    """The server said that it created somebody and the rest was lost; no listing shows them: nobody adds them again."""
     service.faults["a"] = ("created", errors.OutcomeUnknownError("cut", created=True))
+
+    async def nobody(_: str) -> Any:
+        for batch in ():
+            yield batch
+
+    service.listing = nobody  # type: ignore[method-assign]  # the double is ours to bend
     await finish(job_of(people(tmp_path, "a@x.de"), service))
-    assert results(tmp_path, "errors")[0]["_error"] == "unresolved: created, but its id and link are unknown: cut"
+    said = "unresolved: created, but its id and link are unknown: the listing does not show whom"
+    assert results(tmp_path, "errors")[0]["_error"] == said
+    assert service.emails == ["a@x.de"]
 
 
 @pytest.mark.parametrize(("encoding", "mark"), [("utf-8-sig", True), ("utf-8", False)])

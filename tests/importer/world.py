@@ -1,0 +1,123 @@
+"""A service in virtual time that loses answers, commits late and lists what was there some time ago.
+
+What happens to each request is written down beforehand, person by person; its own books tell the truth afterwards.
+"""
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import UTC, datetime
+
+from attrs import define, evolve, field
+
+from onboard360_async import errors
+from onboard360_async.importer import ImportJob, Outcome, Rules, Summary
+from onboard360_async.importer.source import Rows
+from onboard360_async.models import Client, NewClient
+from tests.budget.virtual import VirtualLoop
+
+__all__ = ["CAMPAIGN", "FATES", "SETTLE_S", "World", "finish"]
+
+CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
+SETTLE_S = 60.0
+FATES = ("fine", "dropped", "committed", "late", "truncated", "refused", "fault", "rejected")
+
+
+@define(eq=False, slots=False)
+class World:
+    """`fates` are what happens to each request for an email, in order; after the last of them all is fine.
+
+    `lag_s`: listings show who was there so long ago. `hidden` tells which of them a listing leaves out. `late_s`: how
+    long after its connection ended a late request is committed. `slow_s`: how long a request takes.
+    """
+
+    loop: VirtualLoop
+    fates: dict[str, list[str]] = field(factory=lambda: defaultdict(list))
+    lag_s: float = 0.0
+    late_s: float = 0.0
+    slow_s: float = 0.5
+    hidden: Callable[[Sequence[Client]], Sequence[Client]] = lambda shown: shown
+    is_up: bool = True
+    committed: list[tuple[float, Client]] = field(factory=list)
+    requests: list[tuple[float, str]] = field(factory=list)  # when, and the email, or "list"
+
+    def now(self) -> datetime:
+        """The service's clock, which is ours."""
+        return datetime.fromtimestamp(self.loop.time(), UTC)
+
+    def commit(self, new: NewClient) -> Client:
+        """Somebody is there from now on."""
+        number = len(self.committed) + 1
+        client = Client(
+            f"id-{number}", new.campaign_id, new.email, new.first_name,
+            created_at=self.now().replace(microsecond=0), link=f"https://example.com/c/{number:012}",
+        )  # fmt: skip
+        self.committed.append((self.loop.time(), client))
+        return client
+
+    async def add(self, new: NewClient, before_send: Callable[[], None]) -> Client:
+        """One request, as its fate has it."""
+        before_send()
+        self.requests.append((self.loop.time(), new.email))
+        fates = self.fates[new.email]
+        fate = fates.pop(0) if fates else "fine"
+        await asyncio.sleep(self.slow_s)
+        match fate:
+            case "fine":
+                return self.commit(new)
+            case "refused":
+                raise errors.RateLimitError(429)
+            case "rejected":
+                raise errors.BadRequestError(400, "no")
+            case "committed" | "fault" | "truncated":
+                self.commit(new)
+            case "late":
+                self.loop.call_later(self.late_s, self.commit, new)
+        raise errors.OutcomeUnknownError("lost", CAMPAIGN, "0" * 64, created=fate == "truncated")
+
+    async def listing(self, campaign_id: str) -> AsyncIterator[Sequence[Client]]:
+        """Who was there `lag_s` ago."""
+        self.requests.append((self.loop.time(), "list"))
+        if not self.is_up:
+            raise errors.AnswerLostError("down")
+        until = self.loop.time() - self.lag_s
+        shown = [evolve(client, link=None) for at, client in self.committed if at <= until]
+        await asyncio.sleep(self.slow_s)
+        yield self.hidden([client for client in shown if client.campaign_id == campaign_id])
+
+    def job(self, source: Rows | None, journal: object = None, **rules: object) -> ImportJob:
+        """An import into this world."""
+
+        async def find_campaign(id_or_name: str) -> str:
+            return id_or_name
+
+        return ImportJob(
+            source,
+            add=self.add,
+            listing=self.listing,
+            find_campaign=find_campaign,
+            campaign=CAMPAIGN,
+            journal=journal,  # type: ignore[arg-type]  # a path or None
+            rules=Rules(**{"settle_s": SETTLE_S, **rules}),  # type: ignore[arg-type]  # options of many kinds
+        )
+
+    @property
+    def listings(self) -> list[float]:
+        """When it was listed."""
+        return [at for at, what in self.requests if what == "list"]
+
+    def times(self) -> Counter[str]:
+        """How often each email is there."""
+        return Counter(client.email for _, client in self.committed)
+
+    def links(self) -> dict[str, str | None]:
+        """The link of each id."""
+        return {client.id: client.link for _, client in self.committed}
+
+
+async def finish(job: ImportJob) -> tuple[list[Outcome], Summary]:
+    """The whole way of an import."""
+    async with job:
+        await job.load()
+        outcomes = [outcome async for outcome in job.run()]
+    return outcomes, job.summary
