@@ -1,11 +1,11 @@
 """What the blocking handle gives where it is more than a value: a listing, an import. Knows no call of its own."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from types import TracebackType
 from typing import Self
 
 from onboard360_async.bridge import iterate, run
-from onboard360_async.importer import Files, ImportJob, Outcome, Outcomes, Plan, Summary
+from onboard360_async.importer import Audit, Files, ImportJob, Outcome, Outcomes, Plan, Summary
 from onboard360_async.listing import ClientListing
 from onboard360_async.models import Client
 
@@ -48,8 +48,22 @@ class BlockingImport:
         return run(self._job.load)
 
     def run(self) -> Iterator[Outcome]:
-        """Send what is planned, and give each outcome as it comes."""
-        outcomes = run(lambda: _begun(self._job))  # the journal belongs to the private loop's thread
+        """Send what is planned, and give each outcome as it comes; loads the list if nobody did."""
+        return self._told(self._job.run)
+
+    def reconcile(self) -> Iterator[Outcome]:
+        """Look for the rows whose answers were lost, and send nothing."""
+        return self._told(self._job.reconcile)
+
+    def outcomes(self, *, since: int = 0) -> Iterator[Outcome]:
+        """What became of the rows after the outcome with this `seq`, of earlier runs, too."""
+        return iterate(lambda: self._job.outcomes(since=since))
+
+    def _told(self, begin: Callable[[], Outcomes]) -> Iterator[Outcome]:
+        async def begun() -> Outcomes:
+            return begin()
+
+        outcomes = run(begun)  # the journal belongs to the private loop's thread
         return iterate(lambda: _each(outcomes))
 
     @property
@@ -58,13 +72,14 @@ class BlockingImport:
         return run(self._job.counted)
 
     @property
+    def audit(self) -> Audit | None:
+        """What the last listing said against the books; None if no run came to its end."""
+        return run(self._job.looked_back)
+
+    @property
     def files(self) -> Files | None:
         """Where the results stand, once the block is left."""
         return self._job.files
-
-
-async def _begun(job: ImportJob) -> Outcomes:
-    return job.run()
 
 
 async def _each(outcomes: Outcomes) -> AsyncGenerator[Outcome, None]:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from onboard360_async import AsyncOnboard360, Budget, Onboard360, errors
+from onboard360_async.importer import Audit
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.transport.options import Event
 
@@ -202,12 +203,14 @@ def test_an_import_that_is_left_early_goes_on_later(blocking: Onboard360, servic
         job.load()
         for _ in job.run():
             break
-    with blocking.open_import(path, campaign=CAMPAIGN) as job:
-        job.load()
+    with blocking.open_import(path, campaign=CAMPAIGN, settle_s=0) as job:
+        before = [outcome.seq for outcome in job.outcomes()]
         outcomes = list(job.run())
+        assert [outcome.seq for outcome in job.outcomes(since=before[-1])] == [outcome.seq for outcome in outcomes]
+        assert job.audit == Audit((), ())
         summary = job.summary
-    assert summary.created + summary.unresolved == 30
-    assert summary.unresolved <= 4
+    assert summary.created + summary.adopted == 30
+    assert summary.adopted <= 4
     assert len(outcomes) < 30
     emails = [str(client["email"]) for client in service.clients()]
     assert len(emails) == len(set(emails))
@@ -216,7 +219,7 @@ def test_an_import_that_is_left_early_goes_on_later(blocking: Onboard360, servic
 def test_what_an_import_refuses_it_refuses_blocking(blocking: Onboard360, tmp_path: Path) -> None:
     """The same errors at the same moments."""
     with pytest.raises(errors.ConfigurationError, match="on_ambiguous"):
-        blocking.open_import([], on_ambiguous="reconcile")
+        blocking.open_import([], on_ambiguous="guess")
     with pytest.raises(errors.ConfigurationError, match="Cannot read"), blocking.open_import(tmp_path / "none.csv"):
         pass
     with blocking.open_import([{"email": "nobody"}], campaign=CAMPAIGN) as job:

@@ -5,7 +5,8 @@ spooled before anything is sent, and who exists is listed once before the first 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -59,6 +60,7 @@ class ImportJob:
         events_from: str | Path | None = None,
         rules: Rules | None = None,
         skew_s: Callable[[], float | None] = lambda: None,
+        now: Callable[[], int] = time.time_ns,
     ) -> None:
         self._source = Path(source) if isinstance(source, str) else source
         if journal is None and isinstance(self._source, Path):
@@ -67,7 +69,7 @@ class ImportJob:
             raise ConfigurationError("An import needs a list, or the journal of one to go on with.")
         self.journal_path = Path(journal) if journal is not None else None
         self.rules = rules or Rules()
-        self._add, self._listing, self._skew_s = add, listing, skew_s
+        self._add, self._listing, self._skew_s, self._now = add, listing, skew_s, now
         self._campaigns = Campaigns(campaign, find_campaign)
         self._mapping, self._encoding = mapping, encoding
         self._events_from = Path(events_from) if events_from is not None else None
@@ -83,7 +85,7 @@ class ImportJob:
             _check_readable(self._source)  # before a journal is made beside something that is not there
         elif self._source is None and self.journal_path is not None:
             _check_there(self.journal_path)
-        self._journal = Journal(self.journal_path)
+        self._journal = Journal(self.journal_path, now=self._now)
         return self
 
     async def __aexit__(
@@ -196,7 +198,7 @@ class ImportJob:
         if self._outcomes is not None:
             self._outcomes.stop()
 
-    async def outcomes(self, *, since: int = 0) -> AsyncIterator[Outcome]:
+    async def outcomes(self, *, since: int = 0) -> AsyncGenerator[Outcome, None]:
         """What became of the rows, in the order in which the journal noted it, after the outcome with this `seq`.
 
         Of earlier runs, too: whoever keeps the `seq` of the last outcome that was dealt with misses none, whatever

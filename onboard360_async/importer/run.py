@@ -8,7 +8,6 @@ campaign. What an error says about a row is for `verdicts`, how rows in doubt ar
 import asyncio
 import logging
 import sqlite3
-import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
@@ -131,7 +130,7 @@ class Outcomes:
     async def _start(self) -> None:
         await self._begin()
         loop = self._loop = asyncio.get_running_loop()
-        wall_ns, start_s = time.time_ns(), loop.time()
+        wall_ns, start_s = self._journal.now(), loop.time()
         self._journal.now = lambda: wall_ns + int((loop.time() - start_s) * 1e9)  # nobody can set this one
         if self._rules.rate is not None:
             self._pace = AsyncLimiter(1, _MINUTE_S / self._rules.rate)

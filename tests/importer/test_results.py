@@ -4,12 +4,13 @@ import csv
 import errno
 import os
 import sqlite3
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from onboard360_async import errors
+from onboard360_async.models import Client
 from tests.importer.double import Service, finish, job_of, people, results
 
 
@@ -96,9 +97,8 @@ async def test_created_and_not_to_be_found_is_told_so(tmp_path: Path, service: S
     """The server said that it created somebody and the rest was lost; no listing shows them: nobody adds them again."""
     service.faults["a"] = ("created", errors.OutcomeUnknownError("cut", created=True))
 
-    async def nobody(_: str) -> Any:
-        for batch in ():
-            yield batch
+    async def nobody(_: str) -> AsyncIterator[Sequence[Client]]:
+        yield []
 
     service.listing = nobody  # type: ignore[method-assign]  # the double is ours to bend
     await finish(job_of(people(tmp_path, "a@x.de"), service))

@@ -4,7 +4,8 @@ What happens to each request is written down beforehand, person by person; its o
 """
 
 import asyncio
-from collections import Counter, defaultdict
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 
@@ -28,22 +29,28 @@ class World:
     """`fates` are what happens to each request for an email, in order; after the last of them all is fine.
 
     `lag_s`: listings show who was there so long ago. `hidden` tells which of them a listing leaves out. `late_s`: how
-    long after its connection ended a late request is committed. `slow_s`: how long a request takes.
+    long after its connection ended a late request is committed. `slow_s`: how long a request takes. `ahead_s`: how far
+    the service's clock is ahead of ours; its answers say so unless `is_dated` is false.
     """
 
     loop: VirtualLoop
-    fates: dict[str, list[str]] = field(factory=lambda: defaultdict(list))
+    fates: dict[str, list[str]] = field(factory=dict)
     lag_s: float = 0.0
     late_s: float = 0.0
     slow_s: float = 0.5
+    ahead_s: float = 0.0
+    is_dated: bool = True
     hidden: Callable[[Sequence[Client]], Sequence[Client]] = lambda shown: shown
     is_up: bool = True
     committed: list[tuple[float, Client]] = field(factory=list)
     requests: list[tuple[float, str]] = field(factory=list)  # when, and the email, or "list"
 
+    def __attrs_post_init__(self) -> None:
+        self._epoch_s = time.time() - self.loop.time()
+
     def now(self) -> datetime:
-        """The service's clock, which is ours."""
-        return datetime.fromtimestamp(self.loop.time(), UTC)
+        """The service's clock."""
+        return datetime.fromtimestamp(self._epoch_s + self.loop.time() + self.ahead_s, UTC)
 
     def commit(self, new: NewClient) -> Client:
         """Somebody is there from now on."""
@@ -59,20 +66,25 @@ class World:
         """One request, as its fate has it."""
         before_send()
         self.requests.append((self.loop.time(), new.email))
-        fates = self.fates[new.email]
+        fates = self.fates.get(new.email)
         fate = fates.pop(0) if fates else "fine"
-        await asyncio.sleep(self.slow_s)
-        match fate:
-            case "fine":
-                return self.commit(new)
-            case "refused":
-                raise errors.RateLimitError(429)
-            case "rejected":
-                raise errors.BadRequestError(400, "no")
-            case "committed" | "fault" | "truncated":
-                self.commit(new)
-            case "late":
+        commits = fate in ("fine", "committed", "truncated", "fault", "late")
+        try:
+            await asyncio.sleep(self.slow_s)
+        except asyncio.CancelledError:
+            if commits:
                 self.loop.call_later(self.late_s, self.commit, new)
+            raise
+        if fate == "refused":
+            raise errors.RateLimitError(429)
+        if fate == "rejected":
+            raise errors.BadRequestError(400, "no")
+        if fate == "late":
+            self.loop.call_later(self.late_s, self.commit, new)
+        elif commits:
+            client = self.commit(new)
+            if fate == "fine":
+                return client
         raise errors.OutcomeUnknownError("lost", CAMPAIGN, "0" * 64, created=fate == "truncated")
 
     async def listing(self, campaign_id: str) -> AsyncIterator[Sequence[Client]]:
@@ -99,6 +111,8 @@ class World:
             campaign=CAMPAIGN,
             journal=journal,  # type: ignore[arg-type]  # a path or None
             rules=Rules(**{"settle_s": SETTLE_S, **rules}),  # type: ignore[arg-type]  # options of many kinds
+            skew_s=lambda: self.ahead_s if self.is_dated else None,
+            now=lambda: int((self._epoch_s + self.loop.time()) * 1e9),
         )
 
     @property
