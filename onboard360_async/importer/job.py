@@ -6,10 +6,10 @@ spooled before anything is sent, and who exists is listed once before the first 
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ValidationError
@@ -26,6 +26,7 @@ from onboard360_async.importer.rules import Rules
 from onboard360_async.importer.run import Add, Listing, Outcomes
 from onboard360_async.importer.source import Rows
 from onboard360_async.importer.tables import STEP
+from onboard360_async.models import NewClient
 from onboard360_async.sqlite import told
 
 __all__ = ["ImportJob", "journal_beside"]
@@ -101,6 +102,16 @@ class ImportJob:
         finally:
             journal.close()
             self._journal = None
+
+    def hand_over(self, rows: AsyncIterable[Mapping[str, object] | NewClient]) -> Iterable[Any] | None:
+        """The plain rows of this import, for whoever reads them elsewhere and gives them back as `rows`; None if it
+        has a file, or rows that only an event loop can read.
+        """
+        source = self._source
+        if not isinstance(source, Iterable) or isinstance(source, str | AsyncIterable):
+            return None
+        self._source = rows
+        return source
 
     async def load(self) -> Plan:
         """Read and check the whole list, note it in the journal, list who exists; nothing is sent.

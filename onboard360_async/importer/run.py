@@ -38,9 +38,9 @@ _MINUTE_S: Final = 60.0
 class Outcomes:
     """The outcomes of an import as they come: `async for outcome in job.run()`.
 
-    Rows that are not sent come first. A few rows are under way at once; whoever reads slowly slows them down. It ends
-    when all is sent and settled, after `stop`, or with the error that stopped it, once what was under way is in the
-    books. A row that waits for the budget is not under way: `stop` calls it back.
+    Rows that are not sent come first; all come in the order of their `seq`. A few rows are under way at once; whoever
+    reads slowly slows them down. It ends when all is sent and settled, after `stop`, or with the error that stopped it,
+    once what was under way is in the books. A row that waits for the budget is not under way: `stop` calls it back.
     """
 
     def __init__(
@@ -59,7 +59,8 @@ class Outcomes:
         self._skew_s, self._begin = skew_s, begin
         self._tell_skipped, self._may_begin = tell_skipped, send
         self._skipped: Iterator[Outcome] = iter(())
-        self._ready: asyncio.Queue[Outcome | None] = asyncio.Queue(maxsize=1)
+        self._ready: asyncio.Queue[Outcome | None] = asyncio.Queue()  # in the order in which they were noted
+        self._room = asyncio.Semaphore(1)  # ... and one of them may lie there before whoever noted it goes on
         self._again: deque[Entry] = deque()  # refused by a 429, to be sent again
         self._position = 0
         self._begun: set[int] = set()  # rows that were sent in this run, and those on their way
@@ -103,6 +104,7 @@ class Outcomes:
             self._task = asyncio.create_task(self._work_all(), name="onboard360 import")
         outcome = await self._ready.get()
         if outcome is not None:
+            self._room.release()
             return outcome
         self._ready.put_nowait(None)  # for whoever else waits
         if self._over:
@@ -152,7 +154,14 @@ class Outcomes:
             self._stop_for(failed(what, error, self._journal.path))
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever reads must hear of it
             self._stop_for(error)
-        await self._ready.put(None)
+        self._ready.put_nowait(None)
+
+    async def _tell(self, *outcomes: Outcome) -> None:
+        """Hand outcomes to whoever reads. No await between their notes and this, or their order would be another."""
+        for outcome in outcomes:
+            self._ready.put_nowait(outcome)
+        for _ in outcomes:
+            await self._room.acquire()
 
     async def _send_and_settle(self) -> None:
         """Send all, settle what is in doubt, send what is planned again, until nothing is left; then look back."""
@@ -173,8 +182,8 @@ class Outcomes:
     async def _settle(self, looks: int, *, finally_: bool) -> None:
         self._is_settling, self._settle_soon = True, False
         try:
-            async for outcome in self._settling.settle(looks, finally_=finally_):
-                await self._ready.put(outcome)
+            async for outcomes in self._settling.settle(looks, finally_=finally_):
+                await self._tell(*outcomes)
         finally:
             self._is_settling = False
 
@@ -225,7 +234,7 @@ class Outcomes:
             finally:
                 self._people.discard(entry.key)
             if is_told:
-                await self._ready.put(outcome_of(self._journal.record(entry.id)))
+                await self._tell(outcome_of(self._journal.record(entry.id)))
             if self._settle_soon and not self._is_settling and not self._stopping:
                 await self._settle(1, finally_=False)  # the others go on meanwhile
 

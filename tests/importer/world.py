@@ -130,8 +130,10 @@ class World:
 
 
 async def finish(job: ImportJob) -> tuple[list[Outcome], Summary]:
-    """The whole way of an import."""
+    """The whole way of an import; its outcomes come in their order."""
     async with job:
         await job.load()
         outcomes = [outcome async for outcome in job.run()]
+    numbers = [outcome.seq for outcome in outcomes]
+    assert numbers == sorted(set(numbers))  # or whoever keeps the last one would miss some
     return outcomes, job.summary
