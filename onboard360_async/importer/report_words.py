@@ -6,7 +6,7 @@ Without leave to name people, nothing of a row stands in what is shown of a mess
 import html
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from onboard360_async.importer.report_axis import SECOND, local, zone
@@ -63,7 +63,9 @@ def masked(message: str, private: Iterable[str], fields: Iterable[str] = ()) -> 
     text = _plain(message)
     if len(text) > _LONGEST:
         return f"A message of {number(len(text))} characters."
-    hidden = [re.escape(needle) for needle in sorted(_needles(text, private, fields), key=len, reverse=True)]
+    hidden = [re.escape(needle) for needle in sorted(_needles(text, private), key=len, reverse=True)]
+    # A server that was sent a whole name may say a part of it.
+    hidden += [rf"\b{word}\b" for word in _words(text, fields)]
     pattern = re.compile("|".join(hidden), re.IGNORECASE) if hidden else None
     text = _settled(text, pattern)
     return _settled(text[:_SHOWN] + _MASK, pattern) if len(text) > _SHOWN else text
@@ -88,18 +90,17 @@ def _without_address(found: re.Match[str]) -> str:
     return _MASK if is_address and not is_our_last_word else word
 
 
-def _needles(text: str, private: Iterable[str], fields: Iterable[str]) -> Iterator[str]:
+def _needles(text: str, private: Iterable[str]) -> set[str]:
     folded = text.casefold()
-    for value in _values(private, fields):
-        if value.casefold() in folded or value.lower() in folded:
-            yield from {value, value.lower(), value.upper(), value.casefold()}
+    values = {form for value in private for form in (_plain(value), _plain(value).strip()) if len(form) > 1}
+    there = [value for value in values if value.casefold() in folded or value.lower() in folded]
+    return {form for value in there for form in (value, value.lower(), value.upper(), value.casefold())}
 
 
-def _values(private: Iterable[str], fields: Iterable[str]) -> Iterator[str]:
-    for value in private:
-        yield from (form for form in {_plain(value), _plain(value).strip()} if len(form) > 1)
-    for value in fields:  # a server that was sent a whole name may say a part of it
-        yield from (word for word in re.findall(r"\w+", _plain(value)) if len(word) > 2)
+def _words(text: str, fields: Iterable[str]) -> set[str]:
+    folded = text.casefold()
+    words = {word for value in fields for word in re.findall(r"\w+", _plain(value))}
+    return {word for word in words if len(word) > 2 and word.casefold() in folded}
 
 
 def _plain(text: str) -> str:
