@@ -197,7 +197,8 @@ def _fates(axis: Axis, fates: Fates) -> str:
 def _figure(title: str, legend: list[tuple[str, str]], pictures: str, text: str, axis: Axis) -> str:
     keys = "".join(f'<li><i class="swatch {colour}"></i>{word}</li>' for colour, word in legend)
     pauses = [duration(piece.pause) for piece in axis.pieces[1:]]
-    long = ", ".join(pauses[:_CUTS_NAMED]) + (", …" if len(pauses) > _CUTS_NAMED else "")
+    more = f" and {number(len(pauses) - _CUTS_NAMED)} more" if len(pauses) > _CUTS_NAMED else ""
+    long = ", ".join(pauses[:_CUTS_NAMED]) + more
     waves = f" Waves mark where pauses between runs are cut out: {long}." if pauses else ""
     zone = clock(axis.pieces[0].start).split()[-1]
     return (

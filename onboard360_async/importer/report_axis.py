@@ -28,6 +28,7 @@ _MOST_BINS: Final = 240
 _MOST_CUTS: Final = 20
 _CUT_SHARE: Final = 0.05  # of all the time in which something was done: a longer pause is cut out
 _LEAST_BINS: Final = 10  # of a short import, so that its columns are columns and not walls
+_DAY: Final = "%d %b"
 _CUT_PX: Final = 14
 _CUTS_SHARE: Final = 0.3  # of the width, at most
 _LEAST_PX: Final = 24
@@ -160,7 +161,7 @@ class Scale:
         ticks: list[Tick] = []
         day = ""
         for x, (at, form) in sorted(placed.items()):
-            date = f"{local(at):%Y-%m-%d}"
+            date = local(at).strftime("%Y" if form == _DAY else "%Y-%m-%d")
             ticks.append(Tick(x, local(at).strftime(form), date if date != day else None))
             day = date
         return ticks

@@ -19,6 +19,7 @@ _WIDTHS: Final = (("wide", 920), ("narrow", 380))
 _RIGHT: Final = 14
 _LETTER: Final = 7.2  # pixels, about, of a digit
 _BOLD: Final = 7.9  # ... of a bold letter
+_LEAST: Final = 1.5  # pixels of a column, however little it stands for
 _HEAD: Final = 24  # above a panel, for what it shows
 _APART: Final = 62  # pixels between two times
 _FOOT: Final = 44  # below the last one, for times and dates
@@ -125,14 +126,14 @@ class Panel:
         return f'<path class="{kind}" d="{"".join(self._columns(values))}"/>'
 
     def _columns(self, values: Sequence[float]) -> Iterator[str]:
-        for index, piece in enumerate(self.scale.axis.pieces):
-            width = self.scale.widths[index] / piece.bins
-            gap = 1 if width > 5 else 0
+        pieces, bottom = self.scale.axis.pieces, self.y(0)
+        widths = [width / piece.bins for width, piece in zip(self.scale.widths, pieces, strict=True)]
+        gap = 1 if min(widths) > 5 else 0
+        for index, piece in enumerate(pieces):
             for offset in range(piece.bins):
-                value = values[piece.first + offset]
-                if value:
-                    x = self.scale.x_of_bin(index, offset)
-                    yield f"M{x:.1f} {self.y(0):.1f}V{self.y(value):.1f}h{width - gap:.1f}V{self.y(0):.1f}z"
+                if value := values[piece.first + offset]:
+                    x, y = self.scale.x_of_bin(index, offset), min(self.y(value), bottom - _LEAST)
+                    yield f"M{x:.1f} {bottom:.1f}V{y:.1f}h{widths[index] - gap:.1f}V{bottom:.1f}z"
 
     def area(self, kind: str, low: Sequence[float], high: Sequence[float]) -> str:
         """What is between two lines: each has its first value, and one for the end of each bin."""
@@ -167,14 +168,17 @@ class Panel:
         return "".join(self._labels(self.top + self.height))
 
     def _labels(self, bottom: float) -> Iterator[str]:
-        free = 0.0
+        free = free_below = 0.0
         for tick in self.scale.ticks(_APART):
-            x = min(max(tick.x, 30), self.right + _RIGHT - 30)
+            x = min(max(tick.x, 28), self.right + _RIGHT - 28)  # within the drawing, and beside the one before
+            if x < free:
+                continue
             yield f'<text class="time" x="{x:.1f}" y="{bottom + 19:.1f}">{tick.label}</text>'
-            if tick.date is not None and tick.x >= free:
-                x = min(max(tick.x, 36), self.right + _RIGHT - 36)
+            free = x + 56
+            if tick.date is not None and tick.x >= free_below:
+                x = max(min(max(tick.x, 36), self.right + _RIGHT - 36), free_below)
                 yield f'<text class="time" x="{x:.1f}" y="{bottom + 35:.1f}">{tick.date}</text>'
-                free = x + 80
+                free_below = x + 80
 
     def cuts(self) -> str:
         """Waves where a pause is cut out, and how long it was where there is room for it."""

@@ -16,7 +16,8 @@ from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.report import write_report
 from onboard360_async.importer.report_axis import SECOND, Scale, local, make_axis, next_step, zone
-from onboard360_async.importer.report_data import axis_of, fates_of, requests_of, runs_of
+from onboard360_async.importer.report_data import GROUPS, Fates, axis_of, fates_of, requests_of, runs_of
+from onboard360_async.importer.report_plot import draw_fates
 from onboard360_async.importer.report_words import clock, duration, escaped, masked, number, share
 from onboard360_async.importer.rows import Problem, Row
 from onboard360_async.importer.spool import Spool
@@ -295,7 +296,7 @@ def test_many_runs_campaigns_and_lines_are_named_to_a_point(tmp_path: Path) -> N
     text = page(journal, tmp_path)
     assert text.count("and 10 more") == 2
     assert "And 10 runs before these." in text
-    assert "1 d, 1 d, 1 d, 1 d, 1 d, 1 d, …" in text
+    assert "1 d, 1 d, 1 d, 1 d, 1 d, 1 d and 14 more." in text
 
 
 def test_it_is_whole_and_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -433,6 +434,20 @@ def test_an_axis_holds_every_time_and_no_more_bins_than_a_screen(spans: list[tup
         xs = [tick.x for tick in scale.ticks(62)]
         assert all(40 <= x <= 40.01 + width for x in xs)
         assert all(after - before > 60 for before, after in pairwise(xs))
+
+
+@pytest.mark.parametrize("days", [0.001, 0.2, 3, 900])
+def test_no_two_labels_stand_in_one_place(days: float) -> None:
+    """Times and dates are beside each other, and within the drawing, on a telephone too."""
+    axis = make_axis([(BEGAN, BEGAN + int(days * DAY))], {BEGAN}, 1)
+    nobody = Fates({name: [0] * axis.bins for name, _ in GROUPS}, {name: 0 for name, _ in GROUPS}, 7)
+    for drawing, width in zip(draw_fates(axis, nobody).split("</svg>"), (920, 380), strict=False):
+        labels = re.findall(r'"time" x="([\d.]+)" y="([\d.]+)"', drawing)
+        assert labels
+        for row in {y for _, y in labels}:
+            xs = [float(x) for x, y in labels if y == row]
+            assert all(after - before >= 55 for before, after in pairwise(xs))
+            assert 27 <= xs[0] <= xs[-1] <= width - 27
 
 
 def test_steps_are_round() -> None:
