@@ -74,8 +74,10 @@ def _page(journal: Journal, *, people: bool, limit: int, window_s: float) -> Ite
         yield from rows_in_need(journal, in_need, errors=errors, people=people)
         yield "</section>\n"
     yield from _runs(journal)
-    told = "emails and names of people: keep it to yourself" if people else "no name, no email and no cell of the list"
-    yield f'<footer class="soft">This page holds {told}. It loads nothing and runs nothing.</footer>\n'
+    told = (
+        "holds emails and names: keep it to yourself" if people else "was written without what the list says of people"
+    )
+    yield f'<footer class="soft">This page {told}. It loads nothing and runs nothing.</footer>\n'
     yield "</main>\n</body>\n</html>\n"
 
 

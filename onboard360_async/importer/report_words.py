@@ -93,7 +93,7 @@ def _without_address(found: re.Match[str]) -> str:
 def _needles(text: str, private: Iterable[str]) -> set[str]:
     folded = text.casefold()
     values = {form for value in private for form in (_plain(value), _plain(value).strip()) if len(form) > 1}
-    there = [value for value in values if value.casefold() in folded or value.lower() in folded]
+    there = [value for value in values if _MASK in value or value.casefold() in folded or value.lower() in folded]
     return {form for value in there for form in (value, value.lower(), value.upper(), value.casefold())}
 
 

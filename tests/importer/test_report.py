@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onboard360_async.errors import ConfigurationError
@@ -27,6 +27,7 @@ from tests.importer.double import CAMPAIGN
 
 BEGAN = 1_790_000_000 * SECOND
 DAY = 86_400 * SECOND
+FEW = settings(deadline=None)
 WORDS = "this email is not a deliverable address of anybody"
 
 
@@ -160,6 +161,12 @@ def test_it_needs_and_runs_nothing(tmp_path: Path, *, people: bool) -> None:
     assert "default-src 'none'" in text
     assert seen.tags.count("svg") == 4
     assert seen.tags.count("desc") == 4
+
+
+def test_a_mask_beside_a_letter_may_be_what_another_cell_says() -> None:
+    """What is left after one cell is hidden is looked at again, and after a long message is cut."""
+    assert masked("abc d", ["a…", "bc"]) == "… d"
+    assert "y…" not in masked("y" * 200, ["y…"])
 
 
 def test_it_names_nobody_unless_told_to(tmp_path: Path) -> None:
@@ -323,6 +330,7 @@ def test_it_is_whole_and_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 LETTERS = st.text(st.sampled_from("abAB1 .@/…é\u0301ßK\u212a<&-"), max_size=6)
 
 
+@FEW
 @given(cells=st.lists(st.text(max_size=8) | LETTERS, max_size=4), between=st.lists(LETTERS, min_size=5, max_size=5))
 def test_nothing_of_a_row_is_in_what_is_shown_of_a_message(cells: list[str], between: list[str]) -> None:
     """Whatever the row's cells hold, and however a server weaves them into its words."""
@@ -335,6 +343,7 @@ def test_nothing_of_a_row_is_in_what_is_shown_of_a_message(cells: list[str], bet
                 assert cell.lower() not in shown
 
 
+@settings(FEW, max_examples=40)
 @given(cell=st.text(min_size=2, max_size=12), said=LETTERS)
 def test_nothing_of_a_row_is_on_the_page(tmp_path_factory: pytest.TempPathFactory, cell: str, said: str) -> None:
     """The same, all the way from the journal to the cell in which a reason is shown."""
@@ -417,6 +426,7 @@ def test_a_quiet_time_within_a_run_is_no_pause() -> None:
     assert axis.bin_of(BEGAN + 99 * hour) == axis.bins - 1
 
 
+@FEW
 @given(
     spans=st.lists(st.tuples(st.integers(0, 10**18), st.integers(0, 10**15)), min_size=1, max_size=40),
     least_s=st.sampled_from([0.001, 0.1, 1, 10]),
