@@ -71,6 +71,7 @@ MAX_EMAIL_CHARS: Final = 254  # characters; our choice, after RFC 5321
 PROGRESS_EVERY_S: Final = 30.0  # seconds between progress lines without a terminal; our choice
 PROGRESS_LEAST_S: Final = 2.0  # seconds between them in a short import; our choice
 IMPORT_MOST_REFUSED: Final = 10  # 429s in a row after which an import stops; our choice
+IMPORT_MOST_UNSENT: Final = 10  # requests in a row that never left, after which an import stops; our choice
 IMPORT_MOST_NOT_FOUND: Final = 10  # 404s in a row after which an import stops: a wrong campaign; our choice
 IMPORT_MOST_LOST: Final = 10  # unknown outcomes in a row after which an import stops: a dead server; our choice
 IMPORT_SETTLE_S: Final = (

@@ -235,6 +235,8 @@ class Outcomes:
                 self._people.discard(entry.key)
             if is_told:
                 await self._tell(outcome_of(self._journal.record(entry.id)))
+            if self._verdicts.rest_s and not self._stopping:
+                await self._until(self._journal.now() + int(self._verdicts.rest_s * 1e9))
             if self._settle_soon and not self._is_settling and not self._stopping:
                 await self._settle(1, finally_=False)  # the others go on meanwhile
 
@@ -323,7 +325,7 @@ class Outcomes:
             self._journal.planned(entry.id)
         if fate is Fate.AGAIN:
             self._again.append(entry)
-            self._settle_soon = self._journal.in_doubt() > 0  # the budget pauses anyway
+            self._settle_soon = self._journal.in_doubt() > 0  # there is a pause anyway
         return False
 
     def _fault(self, entry: Entry, error: BaseException, *, sent: bool) -> bool:

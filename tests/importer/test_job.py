@@ -208,7 +208,6 @@ async def test_a_wrong_campaign_does_not_burn_the_whole_list(tmp_path: Path, ser
         errors.AuthenticationError(401),
         errors.ApiError(403),
         errors.ApiError(302),
-        errors.NotSentError("Could not connect."),
         errors.DeadlineError("late"),
         errors.BudgetExhaustedError(3.0),
     ],

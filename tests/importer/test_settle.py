@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
@@ -255,6 +256,26 @@ def test_as_many_errors_as_one_allows() -> None:
 
     assert 3 <= run(main, "rejected", "max_errors").rejected <= 6
     assert 3 <= run(main, "dropped", "max_ambiguous").ambiguous <= 6
+
+
+@pytest.mark.parametrize(("down_s", "created"), [(3, 6), (600, 0)])
+def test_a_service_that_cannot_be_reached_is_tried_again_for_a_while(down_s: int, created: int) -> None:
+    """Nothing left, so all rows stay planned; a short outage costs a few seconds, a long one ends the run."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world = World(loop)
+        async with world.job(rows(*"abcdef")) as job:
+            await job.load()
+            world.down_until_s = loop.time() + down_s
+            gives_up = pytest.raises(errors.ImportFailedError, match="cannot be reached")
+            with nullcontext() if created else gives_up:
+                assert [_ async for _ in job.run()]
+        return world, job.summary
+
+    world, summary = run(main)
+    assert (summary.created, summary.planned) == (created, 6 - created)
+    assert len([what for _, what in world.requests if what != "list"]) < 20
+    assert all(times == 1 for times in world.times().values())
 
 
 def test_held_looks_and_never_sends_again() -> None:

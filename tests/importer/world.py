@@ -41,7 +41,8 @@ class World:
     ahead_s: float = 0.0
     is_dated: bool = True
     hidden: Callable[[Sequence[Client]], Sequence[Client]] = lambda shown: shown
-    is_up: bool = True
+    is_up: bool = True  # listings are answered
+    down_until_s: float = 0.0  # nothing reaches it before this moment of the loop
     committed: list[tuple[float, Client]] = field(factory=list)
     requests: list[tuple[float, str]] = field(factory=list)  # when, and the email, or "list"
 
@@ -66,6 +67,8 @@ class World:
         """One request, as its fate has it."""
         before_send()
         self.requests.append((self.loop.time(), new.email))
+        if self.loop.time() < self.down_until_s:
+            raise errors.NotSentError("Could not connect.")
         fates = self.fates.get(new.email)
         fate = fates.pop(0) if fates else "fine"
         commits = fate in ("fine", "committed", "truncated", "fault", "late")
