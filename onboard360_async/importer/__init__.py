@@ -1,7 +1,7 @@
 """Imports: a list of people goes in, each is added at most once, and the books survive a crash at any moment.
 
-Knows no HTTP. `job` holds the list and its plan, `run` sends, `journal` remembers, `source` and `rows` read,
-`results` writes what the user takes away.
+Knows no HTTP. `job` holds the list and its plan, `run` sends, `journal` remembers, `source` reads any list
+and `rows` checks each row, `results` writes what the user takes away.
 """
 
 from onboard360_async.importer.job import ImportJob, Listing, journal_beside

@@ -19,7 +19,7 @@ from onboard360_async.importer.outcomes import Plan, Summary
 from onboard360_async.importer.results import Files, write_files
 from onboard360_async.importer.rows import FIELDS, Problem, Row, check_row
 from onboard360_async.importer.run import Add, Outcomes
-from onboard360_async.importer.source import CsvFile, Rows, open_csv, rows_of
+from onboard360_async.importer.source import ListFile, Rows, open_list, rows_of
 from onboard360_async.models import Client
 from onboard360_async.sqlite import told
 
@@ -39,7 +39,7 @@ def journal_beside(source: Path) -> Path:
 class ImportJob:
     """One import: `async with job`, then `load`, then `run`.
 
-    `source` is a CSV file, rows (mappings or NewClient, also async), or None to go on with a journal. The journal of a
+    `source` is a file, rows (mappings or NewClient, also async), or None to go on with a journal. The journal of a
     file stands beside it; rows have none unless one is named, and then a crash loses what was known of them.
     ImportLockedError on entering if another run holds the journal.
     """
@@ -181,8 +181,8 @@ class ImportJob:
         """The list into the journal, whole or not at all; what looks odd."""
         file = None
         if isinstance(self._source, Path):
-            file = open_csv(self._source, mapping=self._mapping, encoding=self._encoding)
-        warnings = [f"column {name!r} is not sent" for name in file.unknown] if file is not None else []
+            file = open_list(self._source, mapping=self._mapping, encoding=self._encoding)
+        warnings = [*file.notes, *(f"column {name!r} is not sent" for name in file.unknown)] if file is not None else []
         if file is not None and "campaign_id" in file.columns and campaign_id is not None:
             warnings.append("the campaign column is not sent: everybody goes to the campaign that was named")
         odd: list[str] = []
@@ -199,7 +199,7 @@ class ImportJob:
                     await asyncio.sleep(0)
         return warnings + odd + ([f"and {more} more like these"] if more else [])
 
-    async def _rows(self, file: CsvFile | None) -> AsyncIterator[Row]:
+    async def _rows(self, file: ListFile | None) -> AsyncIterator[Row]:
         if file is not None:
             for row in file.rows():
                 yield row
@@ -229,11 +229,14 @@ def _check_readable(source: Path) -> None:
         raise ConfigurationError(f"Cannot read {source}: {error.strerror}.") from None
 
 
-def _facts(file: CsvFile | None) -> dict[str, str]:
+def _facts(file: ListFile | None) -> dict[str, str]:
     if file is None:
         return {"header": json.dumps(FIELDS)}
-    mark = "yes" if file.encoding in ("utf-8-sig", "utf-16") else ""
-    return {"header": json.dumps(file.header), "source": str(file.path.absolute()), "mark": mark}
+    return {
+        "header": json.dumps(file.header),
+        "source": str(file.path.absolute()),
+        "mark": "yes" if file.marked else "",
+    }
 
 
 def _spool_row(spool: Spool, row: Row, campaign_id: str | None) -> list[str]:

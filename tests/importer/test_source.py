@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onboard360_async import errors
-from onboard360_async.importer import source as source_module
+from onboard360_async.importer import encoding as encoding_module
 from onboard360_async.importer.rows import FIELDS, Row, check_row
-from onboard360_async.importer.source import open_csv
+from onboard360_async.importer.source import open_list
 from onboard360_async.models import email_key
 
 
 def read(path: Path, **options: str) -> list[Row]:
-    return list(open_csv(path, mapping=None, encoding=options.get("encoding")).rows())
+    return list(open_list(path, encoding=options.get("encoding")).rows())
 
 
 def write(folder: Path, text: str | bytes) -> Path:
@@ -69,7 +69,7 @@ def test_an_email_key_is_its_own_key(email: str) -> None:
 )
 def test_usual_headers_are_understood(tmp_path: Path, header: str, fields: tuple[str, ...]) -> None:
     """English and German names of columns, however they are written; what is unknown is named."""
-    file = open_csv(write(tmp_path, f"{header}\na@x.de\n"), mapping=None, encoding=None)
+    file = open_list(write(tmp_path, f"{header}\na@x.de\n"))
     assert set(file.columns) == set(fields)
     assert set(file.unknown) == ({"Shoe size"} if "Shoe" in header else set())
 
@@ -107,7 +107,7 @@ def test_a_wrong_encoding_stops_with_the_line(tmp_path: Path) -> None:
         ("email,name\n\n,\n\u200b, \n".encode(), "no rows"),
         (b"sep=;\n", "empty"),
         (b"name,phone\nA,1\n", "no email column"),
-        (b"email,E-Mail\na@x.de,b@x.de\n", "More than one column"),
+        (b"Email,E-Mail\na@x.de,b@x.de\n", "More than one column"),
         (b'email,name\na@x.de,"open\n', "Line 2"),
     ],
 )
@@ -127,8 +127,8 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("said", ["utf-8", "UTF8", "utf-8-sig"])
 def test_utf_8_said_is_also_the_one_with_a_mark(tmp_path: Path, said: str) -> None:
     """Excel's UTF-8 begins with a mark: it is not part of the first column's name, whatever name the encoding has."""
-    file = open_csv(write(tmp_path, "email\na@x.de\n".encode("utf-8-sig")), mapping=None, encoding=said)
-    assert (file.header, file.encoding) == (("email",), "utf-8-sig")
+    file = open_list(write(tmp_path, "email\na@x.de\n".encode("utf-8-sig")), encoding=said)
+    assert (file.header, file.marked) == (("email",), True)
     with pytest.raises(errors.ValidationError, match="line 1"):  # another mark says that what was said is wrong
         read(write(tmp_path, "email\na@x.de\n".encode("utf-16")), encoding=said)
 
@@ -176,7 +176,7 @@ def test_a_file_that_ends_within_a_character_is_told(tmp_path: Path) -> None:
 
 def test_a_line_without_end_is_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file need not have lines: characters may be cut between two pieces, and lines are counted all the same."""
-    monkeypatch.setattr(source_module, "_MOST_BYTES", 3)
+    monkeypatch.setattr(encoding_module, "_MOST_BYTES", 3)
     path = write(tmp_path, "email;first name\na@x.de;Zoë\u20ac\U0001f600\n")
     assert read(path)[0].values["first_name"] == "Zoë\u20ac\U0001f600"
     with pytest.raises(errors.ValidationError, match="line 3"):
@@ -217,10 +217,10 @@ def test_a_quote_that_is_not_closed_is_told_where_it_opens(tmp_path: Path, text:
 def test_a_mapping_says_which_column_is_which(tmp_path: Path) -> None:
     """It wins over the names; what it names must be there."""
     path = write(tmp_path, "email,work\nhome@x.de,work@x.de\n")
-    assert next(open_csv(path, mapping={"email": "Work"}, encoding=None).rows()).values["email"] == "work@x.de"
+    assert next(open_list(path, mapping={"email": "Work"}).rows()).values["email"] == "work@x.de"
     for mapping in ({"email": "nothing"}, {"shoe": "work"}):
         with pytest.raises(errors.ValidationError) as caught:
-            open_csv(path, mapping=mapping, encoding=None)
+            open_list(path, mapping=mapping)
         assert caught.value.candidates
 
 
