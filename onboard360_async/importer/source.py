@@ -126,7 +126,9 @@ def _form_of(path: Path, said: str | None) -> str:
 
 def _table(path: Path, form: str, encoding: str | None, delimiter: str | None) -> Table:
     if form in ("csv", "tsv"):
-        return open_csv(path, encoding=encoding, delimiter=delimiter or ("\t" if form == "tsv" else None))
+        if delimiter is None and form == "tsv":
+            delimiter = "\t"
+        return open_csv(path, encoding=encoding, delimiter=delimiter)
     if delimiter is not None:
         raise ConfigurationError(f"{path.name} is read as {form}, where no delimiter separates cells.")
     if form != "xlsx":
