@@ -17,7 +17,7 @@ MARKED: Final = ("utf-8-sig", "utf-16")  # encodings that begin with a mark
 
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _LIKELY: Final = ("cp1252", "cp1250", "mac_roman")  # shown to the user, never taken by us
-_MOST_BYTES: Final = 1 << 20  # of a line that are checked at once: a file need not have lines
+_MOST_BYTES: Final = 1 << 16  # of a line that are checked at once: a file need not have lines
 _NEAR: Final = 200  # bytes that are shown before and after one that cannot be read: a line may be a whole picture
 
 

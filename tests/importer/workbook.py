@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-__all__ = ["write_workbook"]
+__all__ = ["Cell", "write_workbook"]
 
 Cell = str | int | float | bool | date | None
 
