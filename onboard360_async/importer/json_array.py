@@ -15,7 +15,7 @@ from onboard360_async.importer.json_value import decode
 __all__ = ["elements"]
 
 _PIECE_CHARS: Final = 1 << 16  # that are read at once; twice as many each time that an element is longer
-_BLANK: Final = re.compile(r"[ \t\r\n\ufeff]*")  # a mark that an encoding leaves in place is read over
+_SIGN: Final = re.compile(r"[^ \t\r\n\ufeff]")  # a mark that an encoding leaves in place is read over
 
 
 def elements(text: TextIO, name: str) -> Iterator[tuple[int, object]]:
@@ -57,10 +57,10 @@ class _Window:
     def sign(self) -> str:
         """The next sign that is not blank, which is not read over; "" at the end."""
         while True:
-            found = _BLANK.match(self._piece, self.at)
-            self.at = found.end() if found else self.at
-            if self.at < len(self._piece):
-                return self._piece[self.at]
+            if found := _SIGN.search(self._piece, self.at):
+                self.at = found.start()
+                return found[0]
+            self.at = len(self._piece)
             if self._ended:
                 return ""
             self._more(_PIECE_CHARS)
