@@ -6,29 +6,33 @@ Knows no field. The reader is the extra `xlsx`, imported when the first workbook
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ValidationError
 from onboard360_async.importer.table import AROUND, Record, Table, is_blank
+from onboard360_async.importer.xlsx_size import most_cells
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook
 
 __all__ = ["open_xlsx"]
 
-_WHOLE: Final = 1e15  # from here on a sheet itself knows no single digits
-
 
 def open_xlsx(path: Path) -> Table:
     """A workbook's first sheet, or the only one that is not empty.
 
-    ConfigurationError without the extra, ValidationError if it is no workbook, is empty, or the sheet is in doubt.
+    ConfigurationError without the extra, ValidationError if it is no workbook, is empty or too wide, or the
+    sheet is in doubt.
     """
     try:
         from python_calamine import CalamineError, CalamineWorkbook, SheetTypeEnum
     except ImportError:
         message = f"{path.name} is a workbook; to read it, pip install 'onboard360-async[xlsx]', or save it as CSV."
         raise ConfigurationError(message) from None
+    if most_cells(path) > settings.IMPORT_MOST_CELLS:
+        message = f"{path.name} has cells too far down or right to be read; delete the empty rows and columns there"
+        raise ValidationError(f"{message}, or save it as CSV.", "file")
     try:
         with CalamineWorkbook.from_path(path) as book:
             names = [each.name for each in book.sheets_metadata if each.typ == SheetTypeEnum.WorkSheet]
@@ -73,7 +77,7 @@ def _seen(value: object) -> str:
     if isinstance(value, bool):
         return str(value).upper()
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() and abs(value) < _WHOLE else f"{value:.15g}"
+        return f"{value:.15g}"  # the digits that a sheet itself keeps; 4915551 and not 4915551.0
     if isinstance(value, datetime):
         return value.isoformat(" ", "seconds") if value.time() != time() else value.date().isoformat()
     return value.isoformat() if isinstance(value, date | time) else str(value)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from onboard360_async import errors
+from onboard360_async import errors, settings
+from onboard360_async.importer import xlsx_size
 from onboard360_async.importer.source import open_list
 from tests.importer.lists import read, write
 from tests.importer.workbook import Cell, write_workbook
@@ -110,3 +111,24 @@ def test_without_the_extra_it_is_named(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(errors.ConfigurationError, match=r"pip install 'onboard360-async\[xlsx\]'"):
         open_list(path)
     assert read(write(tmp_path, "email\na@x.de\n"))
+
+
+@pytest.mark.parametrize("piece", [40, 1 << 20])
+def test_a_stray_cell_in_a_far_corner_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int) -> None:
+    """To read up to it would take all memory and more, and the process with it."""
+    monkeypatch.setattr(xlsx_size, "_PIECE_BYTES", piece)
+    rows: list[tuple[Cell, ...]] = [HEADER, ("a@x.de", 1)]
+    wide = [None] * 701
+    path = write_workbook(tmp_path / "people.xlsx", rows, others={"Stray": [(), (*wide, "ZZ"), ("A",)]})
+    assert xlsx_size.most_cells(path) == 3 * 702
+    assert len(read(path)) == 1
+    assert xlsx_size.most_cells(write_workbook(path, rows, first=9_999)) == 10_000 * 26
+    assert len(read(path)) == 1
+    monkeypatch.setattr(settings, "IMPORT_MOST_CELLS", 10_000 * 26 - 1)
+    with pytest.raises(errors.ValidationError, match="too far down or right"):
+        open_list(path)
+
+
+def test_how_far_a_sheet_reaches_is_not_asked_of_what_is_none(tmp_path: Path) -> None:
+    """The reader says what it is."""
+    assert xlsx_size.most_cells(write(tmp_path, b"PK\x03\x04 and no more")) == 0
