@@ -67,7 +67,8 @@ def _sheet_of(path: Path, book: "CalamineWorkbook", names: list[str]) -> tuple["
 
 def _records(sheet: "CalamineSheet", after: int) -> Iterator[Record]:
     """Records with the sheet's row numbers, which count from its top even where that is empty."""
-    for number, row in enumerate(sheet.iter_rows(), 1):
+    rows = () if sheet.start is None else sheet.iter_rows()  # older readers panic at a sheet without a cell
+    for number, row in enumerate(rows, 1):
         if number > after:
             yield Record(number, [value if type(value) is str else _seen(value) for value in row])
 
