@@ -98,8 +98,9 @@ def open_list(
     try:
         form = _form_of(path, form)
         table = _table(path, form, encoding, delimiter)
-        header = table.header if _EXCEL_SAFE not in table.header else tuple(_unguarded(table.header))
-        header = tuple(name.strip(AROUND) for name in header)
+        header = tuple(name.strip(AROUND) for name in table.header)
+        if _EXCEL_SAFE in header:
+            header = tuple(name.strip(AROUND) for name in _unguarded(table.header))
         columns, unknown = columns_of(header, mapping)
         if all(is_blank(record.cells) and not record.fault for record in table.records()):
             raise ValidationError(f"{path.name} has a header and no rows.", "file")
