@@ -77,6 +77,13 @@ def test_a_delimiter_that_is_said_wins(tmp_path: Path, delimiter: str, sign: str
         assert row.cells == ["a@x.de", "1", "x"]
 
 
+@pytest.mark.parametrize("sign", [":", "|", ";"])
+def test_what_the_file_says_of_its_delimiter_is_believed(tmp_path: Path, sign: str) -> None:
+    """Though another would make more of the header, or it is none of the usual ones."""
+    (row,) = read(write(tmp_path, f"sep={sign}\nemail{sign}a,b,c,d\na@x.de{sign}1,2\n"))
+    assert row.cells == ["a@x.de", "1,2"]
+
+
 @pytest.mark.parametrize("delimiter", ["", ";;", '"', "\n", "\r", "\0"])
 def test_a_delimiter_that_can_be_none_is_told(tmp_path: Path, delimiter: str) -> None:
     """One character, and none that has another meaning."""
