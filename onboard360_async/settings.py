@@ -67,6 +67,8 @@ WAITING_TOLD_S: Final = 2.0  # seconds that a command waits for the budget befor
 
 # An import
 IMPORT_CONCURRENCY: Final = 4  # POSTs in flight; our choice: bounds what a crash leaves unknown
+IMPORT_MOST_COLUMNS: Final = 1000  # different keys in a list of JSON objects; our choice
+IMPORT_MOST_CELLS: Final = 30_000_000  # of a sheet, empty ones too, about 1 GB: 26 columns of any length; our choice
 MAX_EMAIL_CHARS: Final = 254  # characters; our choice, after RFC 5321
 PROGRESS_EVERY_S: Final = 30.0  # seconds between progress lines without a terminal; our choice
 PROGRESS_LEAST_S: Final = 2.0  # seconds between them in a short import; our choice

@@ -6,6 +6,7 @@ were lost (by the rule in `reconcile`), `audit` looks back at the end, `journal`
 """
 
 from onboard360_async.importer.job import ImportJob, journal_beside
+from onboard360_async.importer.load import Reading
 from onboard360_async.importer.outcomes import (
     Adopted,
     Audit,
@@ -37,6 +38,7 @@ __all__ = [
     "Outcomes",
     "Plan",
     "Problem",
+    "Reading",
     "Rejected",
     "RuleOptions",
     "Rules",

@@ -17,7 +17,7 @@ from onboard360_async.importer.audit import audited
 from onboard360_async.importer.events import fill_links, take_events
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.listed import Baseline
-from onboard360_async.importer.load import Campaigns, FindCampaign, load_list
+from onboard360_async.importer.load import Campaigns, FindCampaign, Reading, load_list
 from onboard360_async.importer.outcomes import Audit, Outcome, Plan, Summary
 from onboard360_async.importer.replay import outcomes_since
 from onboard360_async.importer.results import Files, write_files
@@ -56,8 +56,7 @@ class ImportJob:
         find_campaign: FindCampaign,
         campaign: str | None = None,
         journal: str | Path | None = None,
-        mapping: Mapping[str, str] | None = None,
-        encoding: str | None = None,
+        reading: Reading | None = None,
         events_from: str | Path | None = None,
         rules: Rules | None = None,
         skew_s: Callable[[], float | None] = lambda: None,
@@ -72,7 +71,7 @@ class ImportJob:
         self.rules = rules or Rules()
         self._add, self._listing, self._skew_s, self._now = add, listing, skew_s, now
         self._campaigns = Campaigns(campaign, find_campaign)
-        self._mapping, self._encoding = mapping, encoding
+        self._reading = reading or Reading()
         self._events_from = Path(events_from) if events_from is not None else None
         self._journal: Journal | None = None
         self._plan: Plan | None = None
@@ -137,8 +136,7 @@ class ImportJob:
                 journal,
                 self._source if not isinstance(self._source, str) else Path(self._source),
                 self._campaigns,
-                mapping=self._mapping,
-                encoding=self._encoding,
+                reading=self._reading,
                 send_twice=self.rules.duplicates == "send",
             )
         elif journal.fact("header") is None:

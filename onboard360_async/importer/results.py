@@ -22,6 +22,7 @@ from onboard360_async.importer.rows import OURS
 __all__ = ["Files", "write_files"]
 
 _RESULT: Final = ("status", "client_id", "link", "error")
+_ERRORS: Final = ("_line", "_error")
 _NEED_A_HAND: Final = (State.INVALID, State.REJECTED, State.UNRESOLVED)
 
 
@@ -48,7 +49,7 @@ def write_files(journal: Journal, source: Path) -> Files:
         _remove(errors)  # an earlier run's
         return Files(results, None)
     rows = (_error(record, kept, len(header)) for record in chain((first,), need_a_hand))
-    _write(errors, mark, [*(header[index] for index in kept), *OURS], rows)
+    _write(errors, mark, [*(header[index] for index in kept), *_ERRORS], rows)
     return Files(results, errors)
 
 
