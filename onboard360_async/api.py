@@ -22,7 +22,7 @@ from onboard360_async.budget import Budget, Priority
 from onboard360_async.checks import IS_ID, check_email, check_new_client, check_text, pick_campaign
 from onboard360_async.codec.answers import decode_campaigns, decode_client, decode_json, encode_client, encode_json
 from onboard360_async.errors import ConfigurationError, ValidationError
-from onboard360_async.importer import ImportJob, RuleOptions, Rules
+from onboard360_async.importer import ImportJob, Reading, RuleOptions, Rules
 from onboard360_async.importer.source import Rows
 from onboard360_async.listing import ClientListing
 from onboard360_async.models import Campaign, Client, NewClient, email_key
@@ -275,6 +275,8 @@ class AsyncOnboard360:
         journal: str | Path | None = None,
         mapping: Mapping[str, str] | None = None,
         encoding: str | None = None,
+        delimiter: str | None = None,
+        form: str | None = None,
         events_from: str | Path | None = None,
         **rules: Unpack[RuleOptions],
     ) -> ImportJob:
@@ -283,8 +285,10 @@ class AsyncOnboard360:
         Everybody in it is added to `campaign` (an id or a name) at most once, at BULK priority; without a campaign each
         row names its own. The journal of a file stands beside it and survives a crash; rows have one only if it is
         named, and without it a crash loses what was known of them. A row whose answer was lost is looked for, and sent
-        again only if it is shown that nobody was created (`on_ambiguous="hold"`: never). `events_from`: a file of
-        stored `client.created` webhooks, a JSON object a line, for links that no answer told. `rules`: see `Rules`.
+        again only if it is shown that nobody was created (`on_ambiguous="hold"`: never). `form` ("csv", "tsv", "jsonl",
+        "json", "xlsx"), `delimiter` and `encoding` say how a file is to be read where it does not do so itself.
+        `events_from`: a file of stored `client.created` webhooks, a JSON object a line, for links that no answer told.
+        `rules`: see `Rules`.
         UNDOCUMENTED: whether the service writes to those who are added; take it that it does.
         ConfigurationError for what cannot work; `load` and `run` raise what is wrong with the list or the service.
         """
@@ -307,8 +311,7 @@ class AsyncOnboard360:
             find_campaign=find_campaign,
             campaign=campaign,
             journal=journal,
-            mapping=mapping,
-            encoding=encoding,
+            reading=Reading(mapping, encoding, delimiter, form),
             events_from=events_from,
             rules=Rules(**rules),
             skew_s=self._transport.clock.skew_s,

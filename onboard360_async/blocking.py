@@ -1,15 +1,20 @@
 """What the blocking handle gives where it is more than a value: a listing, an import. Knows no call of its own."""
 
-from collections.abc import AsyncGenerator, Iterator
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
-from onboard360_async.bridge import iterate, run
-from onboard360_async.importer import Files, ImportJob, Outcome, Outcomes, Plan, Summary
+from onboard360_async.bridge import begin, iterate, run
+from onboard360_async.importer import Audit, Files, ImportJob, Outcome, Outcomes, Plan, Summary
 from onboard360_async.listing import ClientListing
-from onboard360_async.models import Client
+from onboard360_async.models import Client, NewClient
 
 __all__ = ["BlockingImport", "BlockingListing"]
+
+Item = Mapping[str, object] | NewClient
+_BATCH: Final = 500  # rows handed over at once
 
 
 class BlockingListing:
@@ -33,6 +38,9 @@ class BlockingImport:
     def __init__(self, job: ImportJob) -> None:
         self._job = job
         self.stop = job.stop
+        self._handed = _Handed()
+        self._rows = job.hand_over(self._handed)
+        self._is_loaded = False
 
     def __enter__(self) -> Self:
         run(self._job.__aenter__)
@@ -45,11 +53,46 @@ class BlockingImport:
 
     def load(self) -> Plan:
         """Read and check the whole list, note it in the journal, list who exists; nothing is sent."""
-        return run(self._job.load)
+        self._is_loaded = True
+        if self._rows is None:
+            return run(self._job.load)
+        return self._feed(self._rows)
+
+    def _feed(self, rows: Iterable[Item]) -> Plan:
+        """Load rows that are read here, on the caller's own thread: a cursor of a database may belong to it."""
+        handed, rows = self._handed, iter(rows)
+        loading = begin(lambda: handed.while_wanted(self._job.load))
+        try:
+            more = True
+            while more:
+                batch = list(islice(rows, _BATCH))
+                more = run(lambda: handed.hand(batch)) and bool(batch)  # noqa: B023 - it is over before the next turn
+        except BaseException:
+            loading.cancel_and_wait()
+            raise
+        return loading.result()
 
     def run(self) -> Iterator[Outcome]:
-        """Send what is planned, and give each outcome as it comes."""
-        outcomes = run(lambda: _begun(self._job))  # the journal belongs to the private loop's thread
+        """Send what is planned, and give each outcome as it comes; loads the list if nobody did."""
+        if not self._is_loaded:
+            self.load()
+        return self._told(self._job.run)
+
+    def reconcile(self) -> Iterator[Outcome]:
+        """Look for the rows whose answers were lost, and send nothing."""
+        if not self._is_loaded:
+            self.load()
+        return self._told(self._job.reconcile)
+
+    def outcomes(self, *, since: int = 0) -> Iterator[Outcome]:
+        """What became of the rows after the outcome with this `seq`, of earlier runs, too."""
+        return iterate(lambda: self._job.outcomes(since=since))
+
+    def _told(self, begin: Callable[[], Outcomes]) -> Iterator[Outcome]:
+        async def begun() -> Outcomes:
+            return begin()
+
+        outcomes = run(begun)  # the journal belongs to the private loop's thread
         return iterate(lambda: _each(outcomes))
 
     @property
@@ -58,13 +101,49 @@ class BlockingImport:
         return run(self._job.counted)
 
     @property
+    def audit(self) -> Audit | None:
+        """What the last listing said against the books; None if no run came to its end."""
+        return run(self._job.looked_back)
+
+    @property
     def files(self) -> Files | None:
         """Where the results stand, once the block is left."""
         return self._job.files
 
 
-async def _begun(job: ImportJob) -> Outcomes:
-    return job.run()
+class _Handed:
+    """Rows that come from the caller's thread, some at a time, each time somebody over here wants more."""
+
+    def __init__(self) -> None:
+        self._batch: list[Item] = []
+        self._wanted, self._there = asyncio.Event(), asyncio.Event()
+        self._is_over = False
+
+    async def while_wanted(self, load: Callable[[], Awaitable[Plan]]) -> Plan:
+        """Load, and tell whoever hands rows over when nobody wants them any more."""
+        try:
+            return await load()
+        finally:
+            self._is_over = True
+            self._wanted.set()
+
+    async def hand(self, batch: list[Item]) -> bool:
+        """Give some, or none at the end; whether anybody wanted them."""
+        await self._wanted.wait()
+        self._wanted.clear()
+        self._batch = batch
+        self._there.set()
+        return not self._is_over
+
+    async def __aiter__(self) -> AsyncIterator[Item]:
+        while True:
+            self._wanted.set()
+            await self._there.wait()
+            self._there.clear()
+            if not self._batch:
+                return
+            for item in self._batch:
+                yield item
 
 
 async def _each(outcomes: Outcomes) -> AsyncGenerator[Outcome, None]:

@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 
 from onboard360_async.errors import ConfigurationError, SyncInAsyncError
 
-__all__ = ["is_over", "iterate", "run"]
+__all__ = ["Crossing", "begin", "is_over", "iterate", "run"]
 
 T = TypeVar("T")
 _JOIN_S: Final = 2.0  # seconds that the end of the interpreter waits for what is under way to be cancelled
@@ -27,11 +27,18 @@ def run(call: Callable[[], Coroutine[Any, Any, T]]) -> T:
     Whatever interrupts the wait (Ctrl-C, SystemExit) cancels the coroutine, and leaves only when that has ended; a
     second interruption leaves at once. SyncInAsyncError on the private loop itself, which would wait for itself.
     """
-    crossing = _Crossing(_bridge(), call, copy_context())
+    crossing = Crossing(_bridge(), call, copy_context())
     try:
         return crossing.result()
     finally:
         del crossing
+
+
+def begin(call: Callable[[], Coroutine[Any, Any, T]]) -> "Crossing[T]":
+    """Start a coroutine over there while this thread does something for it; ask for its `result` in the end."""
+    crossing = Crossing(_bridge(), call, copy_context())
+    crossing.start()
+    return crossing
 
 
 def iterate(batches: Callable[[], AsyncGenerator[T, None]]) -> Generator[T, None, None]:
@@ -53,11 +60,11 @@ def iterate(batches: Callable[[], AsyncGenerator[T, None]]) -> Generator[T, None
         if source is not None:
             await source.aclose()
 
-    ahead = _Crossing(bridge, fetch, context)
+    ahead = Crossing(bridge, fetch, context)
     try:
         ahead.start()
         while not isinstance(batch := ahead.result(), _End):
-            ahead = _Crossing(bridge, fetch, context)
+            ahead = Crossing(bridge, fetch, context)
             ahead.start()
             yield batch
     finally:
@@ -65,7 +72,7 @@ def iterate(batches: Callable[[], AsyncGenerator[T, None]]) -> Generator[T, None
             bridge.loop.create_task(_end(ahead, close), context=context)
         elif not bridge.is_over:
             ahead.cancel_and_wait()
-            _Crossing(bridge, close, context).result()
+            Crossing(bridge, close, context).result()
 
 
 def is_over() -> bool:
@@ -80,7 +87,7 @@ class _End:
 _END: Final = _End()
 
 
-async def _end(ahead: "_Crossing[Any]", close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+async def _end(ahead: "Crossing[Any]", close: Callable[[], Coroutine[Any, Any, None]]) -> None:
     await ahead.stopped()
     await close()
 
@@ -88,7 +95,7 @@ async def _end(ahead: "_Crossing[Any]", close: Callable[[], Coroutine[Any, Any, 
 # --- one call on its way ---
 
 
-class _Crossing(Generic[T]):
+class Crossing(Generic[T]):
     """A coroutine that runs over there, and the caller who waits for it here."""
 
     __slots__ = ("_bridge", "_call", "_context", "_done", "_error", "_result", "_started", "_task", "over")

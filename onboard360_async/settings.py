@@ -67,12 +67,15 @@ WAITING_TOLD_S: Final = 2.0  # seconds that a command waits for the budget befor
 
 # An import
 IMPORT_CONCURRENCY: Final = 4  # POSTs in flight; our choice: bounds what a crash leaves unknown
+IMPORT_MOST_COLUMNS: Final = 1000  # different keys in a list of JSON objects; our choice
+IMPORT_MOST_CELLS: Final = 30_000_000  # of a sheet, empty ones too, about 1 GB: 26 columns of any length; our choice
 MAX_EMAIL_CHARS: Final = 254  # characters; our choice, after RFC 5321
 PROGRESS_EVERY_S: Final = 30.0  # seconds between progress lines without a terminal; our choice
 PROGRESS_LEAST_S: Final = 2.0  # seconds between them in a short import; our choice
 PROGRESS_TICK_S: Final = 1.0  # seconds after which a bar is drawn anew, and the shortest wait that is told; our choice
 IMPORT_SHOWN: Final = 20  # rows of one kind that are named on the screen; the files have all of them; our choice
 IMPORT_MOST_REFUSED: Final = 10  # 429s in a row after which an import stops; our choice
+IMPORT_MOST_UNSENT: Final = 10  # requests in a row that never left, after which an import stops; our choice
 IMPORT_MOST_NOT_FOUND: Final = 10  # 404s in a row after which an import stops: a wrong campaign; our choice
 IMPORT_MOST_LOST: Final = 10  # unknown outcomes in a row after which an import stops: a dead server; our choice
 IMPORT_SETTLE_S: Final = (

@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import sqlite3
 import threading
 import warnings
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from onboard360_async import AsyncOnboard360, Budget, Onboard360, errors
+from onboard360_async.importer import Audit
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.transport.options import Event
 
@@ -202,12 +204,14 @@ def test_an_import_that_is_left_early_goes_on_later(blocking: Onboard360, servic
         job.load()
         for _ in job.run():
             break
-    with blocking.open_import(path, campaign=CAMPAIGN) as job:
-        job.load()
+    with blocking.open_import(path, campaign=CAMPAIGN, settle_s=0) as job:
+        before = [outcome.seq for outcome in job.outcomes()]
         outcomes = list(job.run())
+        assert [outcome.seq for outcome in job.outcomes(since=before[-1])] == [outcome.seq for outcome in outcomes]
+        assert job.audit == Audit((), ())
         summary = job.summary
-    assert summary.created + summary.unresolved == 30
-    assert summary.unresolved <= 4
+    assert summary.created + summary.adopted == 30
+    assert summary.adopted <= 4
     assert len(outcomes) < 30
     emails = [str(client["email"]) for client in service.clients()]
     assert len(emails) == len(set(emails))
@@ -216,10 +220,50 @@ def test_an_import_that_is_left_early_goes_on_later(blocking: Onboard360, servic
 def test_what_an_import_refuses_it_refuses_blocking(blocking: Onboard360, tmp_path: Path) -> None:
     """The same errors at the same moments."""
     with pytest.raises(errors.ConfigurationError, match="on_ambiguous"):
-        blocking.open_import([], on_ambiguous="reconcile")
+        blocking.open_import([], on_ambiguous="guess")
     with pytest.raises(errors.ConfigurationError, match="Cannot read"), blocking.open_import(tmp_path / "none.csv"):
         pass
     with blocking.open_import([{"email": "nobody"}], campaign=CAMPAIGN) as job:
         job.load()
         with pytest.raises(errors.ValidationError):
             job.run()
+
+
+def test_rows_are_read_on_the_callers_thread(blocking: Onboard360, tmp_path: Path) -> None:
+    """A cursor of a database belongs to the thread that made it; and `run` loads what nobody has loaded."""
+    database = sqlite3.connect(":memory:")
+    database.execute("CREATE TABLE people (email TEXT)")
+    database.executemany("INSERT INTO people VALUES (?)", [(f"p{number}@x.de",) for number in range(1200)])
+    rows = ({"email": email} for (email,) in database.execute("SELECT email FROM people"))
+    with blocking.open_import(rows, campaign=CAMPAIGN, journal=tmp_path / "books.db", limit=3) as job:
+        assert len([outcome for outcome in job.run() if type(outcome).__name__ == "Created"]) == 3
+        assert (job.summary.rows, job.summary.planned) == (1200, 1197)
+    database.close()
+
+
+def test_rows_that_break_off_leave_nothing_behind(blocking: Onboard360, tmp_path: Path) -> None:
+    """The caller's own error, raised where it came about; the list before stays, and the next one can be loaded."""
+
+    def breaking() -> Iterator[dict[str, str]]:
+        yield from ({"email": f"p{number}@x.de"} for number in range(700))
+        raise ZeroDivisionError
+
+    journal = tmp_path / "books.db"
+    with blocking.open_import(breaking(), campaign=CAMPAIGN, journal=journal) as job:
+        with pytest.raises(ZeroDivisionError):
+            job.load()
+        assert job.summary.rows == 0
+    with blocking.open_import(({"email": email} for email in ("a@x.de",)), campaign=CAMPAIGN, journal=journal) as job:
+        assert job.load().to_send == 1
+
+
+def test_a_list_that_is_refused_early_does_not_hang(blocking: Onboard360, service: Sandbox) -> None:
+    """The campaign is not there, or the import was loaded: whoever hands rows over is told, and not left waiting."""
+    rows = ({"email": f"p{number}@x.de"} for number in range(5000))
+    with blocking.open_import(rows, campaign="No such campaign") as job, pytest.raises(errors.ValidationError):
+        job.load()
+    with blocking.open_import(iter([{"email": "a@x.de"}]), campaign=CAMPAIGN) as job:
+        job.load()
+        with pytest.raises(errors.ConfigurationError, match="already"):
+            job.load()
+    assert service.clients() == []

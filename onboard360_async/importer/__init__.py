@@ -7,6 +7,7 @@ stands, `find` looks for a person, `resolve` takes a human's word, `purge` wipes
 """
 
 from onboard360_async.importer.job import ImportJob
+from onboard360_async.importer.load import Reading
 from onboard360_async.importer.outcomes import (
     Adopted,
     Audit,
@@ -39,6 +40,7 @@ __all__ = [
     "Outcomes",
     "Plan",
     "Problem",
+    "Reading",
     "Rejected",
     "RuleOptions",
     "Rules",

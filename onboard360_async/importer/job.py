@@ -5,10 +5,11 @@ spooled before anything is sent, and who exists is listed once before the first 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ValidationError
@@ -18,7 +19,7 @@ from onboard360_async.importer.events import fill_links, take_events
 from onboard360_async.importer.glance import Glance, glance_at
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.listed import Baseline
-from onboard360_async.importer.load import Campaigns, FindCampaign, load_list
+from onboard360_async.importer.load import Campaigns, FindCampaign, Reading, load_list
 from onboard360_async.importer.outcomes import Audit, Outcome, Plan, Summary
 from onboard360_async.importer.places import journal_beside
 from onboard360_async.importer.replay import outcomes_since
@@ -28,6 +29,7 @@ from onboard360_async.importer.rules import Rules
 from onboard360_async.importer.run import Add, Listing, Outcomes
 from onboard360_async.importer.source import Rows
 from onboard360_async.importer.tables import STEP
+from onboard360_async.models import NewClient
 from onboard360_async.sqlite import told
 
 __all__ = ["ImportJob"]
@@ -50,11 +52,11 @@ class ImportJob:
         find_campaign: FindCampaign,
         campaign: str | None = None,
         journal: str | Path | None = None,
-        mapping: Mapping[str, str] | None = None,
-        encoding: str | None = None,
+        reading: Reading | None = None,
         events_from: str | Path | None = None,
         rules: Rules | None = None,
         skew_s: Callable[[], float | None] = lambda: None,
+        now: Callable[[], int] = time.time_ns,
     ) -> None:
         self._source = Path(source) if isinstance(source, str) else source
         if journal is None and isinstance(self._source, Path):
@@ -63,9 +65,9 @@ class ImportJob:
             raise ConfigurationError("An import needs a list, or the journal of one to go on with.")
         self.journal_path = Path(journal) if journal is not None else None
         self.rules = rules or Rules()
-        self._add, self._listing, self._skew_s = add, listing, skew_s
+        self._add, self._listing, self._skew_s, self._now = add, listing, skew_s, now
         self._campaigns = Campaigns(campaign, find_campaign)
-        self._mapping, self._encoding = mapping, encoding
+        self._reading = reading or Reading()
         self._events_from = Path(events_from) if events_from is not None else None
         self._journal: Journal | None = None
         self._plan: Plan | None = None
@@ -79,7 +81,7 @@ class ImportJob:
             _check_readable(self._source)  # before a journal is made beside something that is not there
         elif self._source is None and self.journal_path is not None:
             check_there(self.journal_path)
-        self._journal = Journal(self.journal_path)
+        self._journal = Journal(self.journal_path, now=self._now)
         return self
 
     async def __aexit__(
@@ -95,6 +97,16 @@ class ImportJob:
         finally:
             journal.close()
             self._journal = None
+
+    def hand_over(self, rows: AsyncIterable[Mapping[str, object] | NewClient]) -> Iterable[Any] | None:
+        """The plain rows of this import, for whoever reads them elsewhere and gives them back as `rows`; None if it
+        has a file, or rows that only an event loop can read.
+        """
+        source = self._source
+        if not isinstance(source, Iterable) or isinstance(source, str | AsyncIterable):
+            return None
+        self._source = rows
+        return source
 
     async def load(self) -> Plan:
         """Read and check the whole list, note it in the journal, list who exists; nothing is sent.
@@ -120,8 +132,7 @@ class ImportJob:
                 journal,
                 self._source if not isinstance(self._source, str) else Path(self._source),
                 self._campaigns,
-                mapping=self._mapping,
-                encoding=self._encoding,
+                reading=self._reading,
                 send_twice=self.rules.duplicates == "send",
             )
         elif journal.fact("header") is None:
@@ -192,7 +203,7 @@ class ImportJob:
         if self._outcomes is not None:
             self._outcomes.stop()
 
-    async def outcomes(self, *, since: int = 0) -> AsyncIterator[Outcome]:
+    async def outcomes(self, *, since: int = 0) -> AsyncGenerator[Outcome, None]:
         """What became of the rows, in the order in which the journal noted it, after the outcome with this `seq`.
 
         Of earlier runs, too: whoever keeps the `seq` of the last outcome that was dealt with misses none, whatever

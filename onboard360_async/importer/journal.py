@@ -49,11 +49,11 @@ class Doubt:
 
 
 class Journal:
-    """One import's rows. `path` None: in memory."""
+    """One import's rows. `path` None: in memory. `now`: nanoseconds since the epoch."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, now: Callable[[], int] = time.time_ns) -> None:
         self.path = path
-        self.now: Callable[[], int] = time.time_ns  # a run sets one that nobody can set back meanwhile
+        self.now = now  # a run sets one that nobody can set back meanwhile
         self.db: Connection = open_database(path, application_id=APPLICATION_ID, upgrades=UPGRADES)
         try:
             with told(path):
@@ -161,7 +161,7 @@ class Journal:
     def sending(self, row_id: int) -> None:
         """The request is about to leave."""
         with transaction(self.db):
-            self._set(row_id, State.SENDING, sending_at=self.now(), ended_at=None, absent=0)
+            self._set(row_id, State.SENDING, sending_at=self.now(), ended_at=None)
             self.requested("add")
 
     def planned(self, row_id: int) -> None:

@@ -7,17 +7,29 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from attrs import asdict, frozen
+
 from onboard360_async.errors import ConfigurationError, ValidationError
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.rows import FIELDS, Problem, Row, check_row
-from onboard360_async.importer.source import CsvFile, Rows, open_csv, rows_of
+from onboard360_async.importer.source import ListFile, Rows, open_list, rows_of
 from onboard360_async.importer.spool import Spool
 
-__all__ = ["Campaigns", "load_list"]
+__all__ = ["Campaigns", "FindCampaign", "Reading", "load_list"]
 
 FindCampaign = Callable[[str], Awaitable[str]]  # an id or a name; the id. ValidationError, with candidates, if none
 _PAUSE_EVERY: Final = 500  # rows checked between two turns of the loop
 _SHOWN: Final = 20  # warnings of one kind
+
+
+@frozen
+class Reading:
+    """How a file is to be read, where it does not say so itself; see `open_list`."""
+
+    mapping: Mapping[str, str] | None = None
+    encoding: str | None = None
+    delimiter: str | None = None
+    form: str | None = None
 
 
 class Campaigns:
@@ -55,19 +67,18 @@ async def load_list(
     source: Path | Rows,
     campaigns: Campaigns,
     *,
-    mapping: Mapping[str, str] | None,
-    encoding: str | None,
+    reading: Reading,
     send_twice: bool,
 ) -> list[str]:
     """Spool the list; what looks odd about it, and is sent all the same."""
-    file = open_csv(source, mapping=mapping, encoding=encoding) if isinstance(source, Path) else None
+    file = open_list(source, **asdict(reading, recurse=False)) if isinstance(source, Path) else None
     if file is not None and campaigns.for_all is None and "campaign_id" not in file.columns:
         columns = ", ".join(repr(name) for name in file.header)
         raise ConfigurationError(
             f"No campaign was named, and {file.path.name} has no campaign column: name the one that everybody is added"
             f" to, or map a column with campaign_id=COLUMN. The columns are {columns}."
         )
-    warnings = [f"column {name!r} is not sent" for name in file.unknown] if file is not None else []
+    warnings = [*file.notes, *(f"column {name!r} is not sent" for name in file.unknown)] if file is not None else []
     if file is not None and "campaign_id" in file.columns and campaigns.for_all is not None:
         warnings.append("the campaign column is not sent: everybody goes to the campaign that was named")
     odd: list[str] = []
@@ -85,7 +96,7 @@ async def load_list(
     return warnings + odd + ([f"and {more} more like these"] if more else [])
 
 
-async def _rows(source: Path | Rows, file: CsvFile | None) -> AsyncIterator[Row]:
+async def _rows(source: Path | Rows, file: ListFile | None) -> AsyncIterator[Row]:
     if file is not None:
         for row in file.rows():
             yield row
@@ -97,10 +108,10 @@ async def _rows(source: Path | Rows, file: CsvFile | None) -> AsyncIterator[Row]
             raise ValidationError("The rows cannot be read to their end; the cause says why.", "rows") from error
 
 
-def _facts(file: CsvFile | None) -> dict[str, str]:
+def _facts(file: ListFile | None) -> dict[str, str]:
     if file is None:
         return {"header": json.dumps(FIELDS)}
-    mark = "yes" if file.encoding in ("utf-8-sig", "utf-16") else ""
+    mark = "yes" if file.marked else ""
     return {"header": json.dumps(file.header), "source": str(file.path.absolute()), "mark": mark}
 
 

@@ -29,7 +29,7 @@ class Outcome:
 
     line: int
     email: str = field(repr=False)
-    seq: int = field(default=0, kw_only=True)
+    seq: int = field(default=0, kw_only=True, eq=False)
 
 
 @frozen

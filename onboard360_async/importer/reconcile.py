@@ -108,7 +108,7 @@ def judge(
             fits.remove(sight := min(fits, key=lambda sight: _distance(sight, doubt)))
             yield Adopt(doubt, sight)
         elif doubt.created:
-            yield Unclear(doubt, "created, but the listing does not show whom", is_final=False)
+            yield Unclear(doubt, "the listing does not show whom", is_final=False)
         elif (against := no_argument(doubt)) is not None:
             yield Unclear(doubt, against, is_final=False)
         elif older:

@@ -25,8 +25,9 @@ def outcomes_since(journal: Journal, seq: int) -> Iterator[Outcome]:
 
 
 def skipped(journal: Journal) -> Iterator[Outcome]:
-    """The rows that are not sent, in the list's order."""
-    return map(outcome_of, journal.records(State.INVALID, State.DUPLICATE, State.EXISTING))
+    """The rows that are not sent."""
+    states = (State.INVALID, State.DUPLICATE, State.EXISTING)
+    return (outcome_of(record) for record in journal.told_since(0) if record["state"] in states)
 
 
 def outcome_of(record: Record) -> Outcome:

@@ -216,7 +216,7 @@ def _fate(record: Record) -> tuple[str, str, str, str]:
     state, error = record["state"], record["error"] or ""
     if record["details"]:
         error = f"{error}: {record['details']}" if error else record["details"]
-    if state == State.UNRESOLVED and record["created"] and not error.startswith("created"):
+    if state == State.UNRESOLVED and record["created"]:
         error = f"created, but its id and link are unknown: {error}"
     if state == State.INVALID:
         error = f"{record['field']}: {error}"

@@ -1,11 +1,10 @@
-"""One row of somebody's list: which column is which field, and whether it can be sent.
+"""One row of somebody's list: what it says of each field, and whether it can be sent.
 
-Knows no file and no journal. A problem names the field and the reason; the value goes with it for the user's own eyes
-and stays out of every repr.
+Knows no column, no file and no journal. A problem names the field and the reason; the value goes with it for the
+user's own eyes and stays out of every repr.
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -13,24 +12,23 @@ import attrs
 from attrs import frozen
 
 from onboard360_async import settings
-from onboard360_async.errors import ValidationError
 from onboard360_async.models import NewClient
 
-__all__ = ["EXCEL_SAFE", "FIELDS", "OURS", "Problem", "Row", "check_row", "columns_of"]
+__all__ = ["EXCEL_SAFE", "FIELDS", "OURS", "Problem", "Row", "check_row"]
 
 FIELDS: Final = ("campaign_id", "email", "first_name", "last_name", "company_name", "phone")  # "Add Client"
 EXCEL_SAFE: Final = "_excel_safe"  # a column that says: an apostrophe before a cell is there for spreadsheets alone
 OURS: Final = ("_line", "_error", EXCEL_SAFE)  # columns of an errors file, which imports again as it is
 
-_ALIASES: Final[Mapping[str, tuple[str, ...]]] = {
-    "campaign_id": ("campaign id",),
-    "email": ("email", "e mail", "email address", "e mail address", "mail", "e mail adresse"),
-    "first_name": ("first name", "given name", "forename", "vorname"),
-    "last_name": ("last name", "surname", "family name", "nachname"),
-    "company_name": ("company name", "company", "organisation", "organization", "firma", "unternehmen"),
-    "phone": ("phone", "phone number", "telephone", "mobile", "telefon", "handy"),
-}
-_EXCEL_DAMAGE: Final = re.compile(r"\d(\.\d+)?E\+\d+|\d+\.0", re.IGNORECASE)
+# What no request can carry: a NUL, half a character.
+_UNSENDABLE: Final = re.compile("[\0\ud800-\udfff]")
+_EXCEL_DAMAGE: Final = re.compile(r"\d([.,]\d+)?E\+\d+|\+?\d+\.0", re.IGNORECASE)
+_LOST_PLUS: Final = re.compile(r"[1-9][0-9]{10,}")  # 11 digits are a country's code and a number
+# An address as nearly all are, which nobody need look at twice: dots between other signs, a domain of usual labels.
+_ATOM: Final = r"[\w!#$%&'*+/=?^`{|}~-]+"
+_LABEL: Final = r"[^\W_](?:(?:[^\W_]|-)*[^\W_])?"
+_USUAL_NAME: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_USUAL_EMAIL: Final = re.compile(rf"{_USUAL_NAME.pattern}@(?:{_LABEL}\.)+(?!.\Z){_LABEL}")
 
 
 @frozen
@@ -53,41 +51,8 @@ class Row:
     problem: Problem | None = None  # found while reading
 
 
-def columns_of(header: Sequence[str], mapping: Mapping[str, str] | None) -> tuple[dict[str, int], list[str]]:
-    """Which column holds which field, and the columns that nobody knows.
-
-    By `mapping` (field to column), else by usual names. ValidationError if there is no email column, if a mapped column
-    is not there, or if two columns could be meant.
-    """
-    columns: dict[str, int] = {}
-    names = [_plain(name) for name in header]
-    for name, wanted in (mapping or {}).items():
-        if name not in FIELDS:
-            raise ValidationError(f"There is no field {name!r} to map; the fields are:", "mapping", FIELDS)
-        if names.count(_plain(wanted)) != 1:
-            raise ValidationError(f"There is no one column {wanted!r}; the columns are:", "mapping", tuple(header))
-        columns[name] = names.index(_plain(wanted))
-    for name, aliases in _ALIASES.items():
-        fits = [index for index, column in enumerate(names) if column in aliases and index not in columns.values()]
-        if name in columns or not fits:
-            continue
-        if len(fits) > 1:
-            both = tuple(header[index] for index in fits)
-            raise ValidationError(f"More than one column could be {name}; say which with a mapping:", name, both)
-        columns[name] = fits[0]
-    if "email" not in columns:
-        message = "There is no email column; map one of these with email=COLUMN:"
-        raise ValidationError(message, "email", tuple(header))
-    known = set(columns.values())
-    return columns, [name for index, name in enumerate(header) if index not in known and name not in OURS]
-
-
-def _plain(name: str) -> str:
-    return " ".join(re.sub(r"[\s_\-.:]+", " ", unicodedata.normalize("NFKC", name)).casefold().split())
-
-
 def check_row(row: Row, campaign_id: str | None) -> tuple[NewClient | None, Problem | None, list[str]]:
-    """The client to be added, or the problem; and what looks odd but may be sent."""
+    """The client to be added, or the problem; and what looks odd but may be sent, without the value itself."""
     if row.problem is not None:
         return None, row.problem, []
     values = {name: value for name, value in row.values.items() if value}
@@ -99,13 +64,12 @@ def check_row(row: Row, campaign_id: str | None) -> tuple[NewClient | None, Prob
     if reason := _email_fault(values["email"]):
         return None, Problem(row.line, "email", reason, values["email"]), []
     for name, value in values.items():
-        if "\0" in value:
-            return None, Problem(row.line, name, "it holds a NUL character"), []
-        if any("\ud800" <= char <= "\udfff" for char in value):
-            return None, Problem(row.line, name, "it holds half a character, which no request can carry"), []
+        if found := _UNSENDABLE.search(value):
+            reason = "a NUL character" if found[0] == "\0" else "half a character, which no request can carry"
+            return None, Problem(row.line, name, f"it holds {reason}"), []
     client = NewClient(**{name: values.get(name) for name in FIELDS})  # type: ignore[arg-type]  # both required ones are there
-    odd = [f"line {row.line}: the phone looks damaged by a spreadsheet"] if _is_damaged(client.phone) else []
-    return client, None, odd
+    odd = [reason for reason in (_odd_email(client.email), _odd_phone(client.phone)) if reason]
+    return client, None, [f"line {row.line}: {reason}" for reason in odd]
 
 
 def _email_fault(email: str) -> str | None:
@@ -125,5 +89,29 @@ def _email_fault(email: str) -> str | None:
     return None
 
 
-def _is_damaged(phone: str | None) -> bool:
-    return phone is not None and _EXCEL_DAMAGE.fullmatch(phone) is not None
+def _odd_email(email: str) -> str | None:
+    """What hardly anybody's address has; a mailbox may have it all the same."""
+    if _USUAL_EMAIL.fullmatch(email):
+        return None
+    name, _, host = email.partition("@")
+    labels = host.split(".")
+    if ".." in email:
+        return "the email has two dots in a row"
+    if name.startswith(".") or name.endswith("."):
+        return "the email has a dot beside its beginning or its @"
+    if not _USUAL_NAME.fullmatch(name):
+        return "the email has an unusual character before its @"
+    if any(label.startswith("-") or label.endswith("-") for label in labels):
+        return "the email's domain has a hyphen beside a dot"
+    if len(labels[-1]) == 1:
+        return "the email's domain ends with a single letter"
+    return "the email's domain has an unusual character"
+
+
+def _odd_phone(phone: str | None) -> str | None:
+    """What a spreadsheet does to a number; phones are free text otherwise."""
+    if phone is None:
+        return None
+    if _EXCEL_DAMAGE.fullmatch(phone):
+        return "the phone looks damaged by a spreadsheet"
+    return "the phone may have lost its +" if _LOST_PLUS.fullmatch(phone) else None

@@ -8,7 +8,6 @@ campaign. What an error says about a row is for `verdicts`, how rows in doubt ar
 import asyncio
 import logging
 import sqlite3
-import time
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import suppress
@@ -39,9 +38,9 @@ _MINUTE_S: Final = 60.0
 class Outcomes:
     """The outcomes of an import as they come: `async for outcome in job.run()`.
 
-    Rows that are not sent come first. A few rows are under way at once; whoever reads slowly slows them down. It ends
-    when all is sent and settled, after `stop`, or with the error that stopped it, once what was under way is in the
-    books. A row that waits for the budget is not under way: `stop` calls it back.
+    Rows that are not sent come first; all come in the order of their `seq`. A few rows are under way at once; whoever
+    reads slowly slows them down. It ends when all is sent and settled, after `stop`, or with the error that stopped it,
+    once what was under way is in the books. A row that waits for the budget is not under way: `stop` calls it back.
     """
 
     def __init__(
@@ -60,14 +59,17 @@ class Outcomes:
         self._skew_s, self._begin = skew_s, begin
         self._tell_skipped, self._may_begin = tell_skipped, send
         self._skipped: Iterator[Outcome] = iter(())
-        self._ready: asyncio.Queue[Outcome | None] = asyncio.Queue(maxsize=1)
+        self._ready: asyncio.Queue[Outcome | None] = asyncio.Queue()  # in the order in which they were noted
+        self._room = asyncio.Semaphore(1)  # ... and one of them may lie there before whoever noted it goes on
         self._again: deque[Entry] = deque()  # refused by a 429, to be sent again
         self._position = 0
         self._begun: set[int] = set()  # rows that were sent in this run, and those on their way
         self._doubted: Counter[int] = Counter()  # how often nobody knew what became of a row in this run
         self._people: set[tuple[str, str]] = set()  # whose rows are under way
         self._verdicts = Verdicts(rules)
-        self._settling = Settling(journal, self._read, rules, skew_s=skew_s, until=self._until, may_send=self._may_send)
+        self._settling = Settling(
+            journal, self._read, rules, skew_s=skew_s, until=self._quietly_until, may_send=self._may_send
+        )
         self._is_settling = self._settle_soon = False
         self._stopping = False
         self._halt = asyncio.Event()
@@ -112,6 +114,7 @@ class Outcomes:
             self._task = asyncio.create_task(self._work_all(), name="onboard360 import")
         outcome = await self._ready.get()
         if outcome is not None:
+            self._room.release()
             return outcome
         self._ready.put_nowait(None)  # for whoever else waits
         if self._over:
@@ -139,7 +142,7 @@ class Outcomes:
     async def _start(self) -> None:
         await self._begin()
         loop = self._loop = asyncio.get_running_loop()
-        wall_ns, start_s = time.time_ns(), loop.time()
+        wall_ns, start_s = self._journal.now(), loop.time()
         self._journal.now = lambda: wall_ns + int((loop.time() - start_s) * 1e9)  # nobody can set this one
         if self._rules.rate is not None:
             self._pace = AsyncLimiter(1, _MINUTE_S / self._rules.rate)
@@ -161,7 +164,14 @@ class Outcomes:
             self._stop_for(failed(what, error, self._journal.path))
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever reads must hear of it
             self._stop_for(error)
-        await self._ready.put(None)
+        self._ready.put_nowait(None)
+
+    async def _tell(self, *outcomes: Outcome) -> None:
+        """Hand outcomes to whoever reads. No await between their notes and this, or their order would be another."""
+        for outcome in outcomes:
+            self._ready.put_nowait(outcome)
+        for _ in outcomes:
+            await self._room.acquire()
 
     async def _send_and_settle(self) -> None:
         """Send all, settle what is in doubt, send what is planned again, until nothing is left; then look back."""
@@ -182,14 +192,14 @@ class Outcomes:
     async def _settle(self, looks: int, *, finally_: bool) -> None:
         self._is_settling, self._settle_soon = True, False
         try:
-            async for outcome in self._settling.settle(looks, finally_=finally_):
-                await self._ready.put(outcome)
+            async for outcomes in self._settling.settle(looks, finally_=finally_):
+                await self._tell(*outcomes)
         finally:
             self._is_settling = False
 
     async def _look_back(self) -> None:
         async def again() -> bool:
-            return await self._until(self._journal.now() + int(self._rules.settle_s * 1e9))
+            return await self._quietly_until(self._journal.now() + int(self._rules.settle_s * 1e9))
 
         try:
             await make_audit(self._journal, self._read, again)
@@ -198,14 +208,18 @@ class Outcomes:
 
     async def _until(self, moment: int) -> bool:
         """Wait for a moment of the journal's clock; False if the run is stopped before."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, (moment - self._journal.now()) / 1e9)):
+                await self._halt.wait()
+        return not self._stopping
+
+    async def _quietly_until(self, moment: int) -> bool:
+        """The same, before a listing is read."""
         self._quiet_until = moment
         try:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(max(0.0, (moment - self._journal.now()) / 1e9)):
-                    await self._halt.wait()
+            return await self._until(moment)
         finally:
             self._quiet_until = None
-        return not self._stopping
 
     async def _read(self, campaign_id: str, take: Callable[[Sequence[Client]], None]) -> bool:
         """Hand a campaign's listing over as it comes; False if the run is stopped before its end."""
@@ -238,7 +252,9 @@ class Outcomes:
             finally:
                 self._people.discard(entry.key)
             if is_told:
-                await self._ready.put(outcome_of(self._journal.record(entry.id)))
+                await self._tell(outcome_of(self._journal.record(entry.id)))
+            if self._verdicts.rest_s and not self._stopping:
+                await self._until(self._journal.now() + int(self._verdicts.rest_s * 1e9))
             if self._settle_soon and not self._is_settling and not self._stopping:
                 await self._settle(1, finally_=False)  # the others go on meanwhile
 
@@ -327,7 +343,7 @@ class Outcomes:
             self._journal.planned(entry.id)
         if fate is Fate.AGAIN:
             self._again.append(entry)
-            self._settle_soon = self._journal.in_doubt() > 0  # the budget pauses anyway
+            self._settle_soon = self._journal.in_doubt() > 0  # there is a pause anyway
         return False
 
     def _fault(self, entry: Entry, error: BaseException, *, sent: bool) -> bool:

@@ -6,6 +6,7 @@ What was found is in the journal before anybody hears of it. Knows no HTTP; it t
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Final
 
 from onboard360_async.errors import Onboard360Error
@@ -47,7 +48,7 @@ class Settling:
         self._skew_s, self._until, self._may_send = skew_s, until, may_send
         self._settle_ns = int(rules.settle_s * 1e9)
 
-    async def settle(self, looks: int, *, finally_: bool) -> AsyncIterator[Outcome]:
+    async def settle(self, looks: int, *, finally_: bool) -> AsyncIterator[list[Outcome]]:
         """Look for all rows that are in doubt now, and tell what became of them.
 
         A look comes `settle_s` after the one before, the first so long after the last request's end. `finally_`: who
@@ -66,10 +67,9 @@ class Settling:
                     if finally_ and look == looks:
                         raise
                     continue
-                for row_id in settled:
-                    yield outcome_of(self._journal.record(row_id))
+                yield settled
 
-    async def _look(self, campaign_id: str, doubts: Sequence[Doubt], *, is_last: bool) -> list[int]:
+    async def _look(self, campaign_id: str, doubts: Sequence[Doubt], *, is_last: bool) -> list[Outcome]:
         """Read one listing, and note what it says about these rows; those that have an outcome now."""
         seen = Seen(self._journal, campaign_id)
         keys = {doubt.email_key for doubt in doubts}
@@ -97,7 +97,8 @@ class Settling:
                 sights = [sight for sight in shown[key].values() if self._is_free(campaign_id, sight.client_id)]
                 for verdict in judge(same, sights, skew_s=self._skew_s(), no_argument=no_argument):
                     self._note(verdict, is_last=is_last)
-        return [doubt.id for doubt in doubts if self._journal.record(doubt.id)["seq"] is not None]
+        noted = [record for doubt in doubts if (record := self._journal.record(doubt.id))["seq"] is not None]
+        return [outcome_of(record) for record in sorted(noted, key=itemgetter("seq"))]
 
     def _is_free(self, campaign_id: str, client_id: str) -> bool:
         return not (

@@ -38,12 +38,18 @@ class Verdicts:
 
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self._refused = self._lost = self._not_found = 0  # in a row
+        self._refused = self._lost = self._not_found = self._unsent = 0  # in a row
         self._rejected = 0  # in all
 
     def answered(self) -> None:
         """A row was created: the service is well."""
-        self._refused = self._lost = self._not_found = 0
+        self._refused = self._lost = self._not_found = self._unsent = 0
+
+    @property
+    def rest_s(self) -> float:
+        """Seconds to wait before a row is sent again to a service that could not be reached."""
+        doublings = min(self._unsent, settings.IMPORT_MOST_UNSENT) - 1
+        return 0.0 if doublings < 0 else min(settings.BACKOFF_CEILING_S, settings.BACKOFF_BASE_S * 2**doublings)
 
     def judge(self, error: Onboard360Error, *, sent: bool) -> tuple[Fate, str | None]:
         """What the error says about its row, and why the run must stop, if it must."""
@@ -56,13 +62,18 @@ class Verdicts:
             if self._refused >= settings.IMPORT_MOST_REFUSED:
                 return Fate.PLANNED, "The server refuses every request as one too many."
             return Fate.AGAIN, None  # the budget pauses everybody, so this is no storm
+        if isinstance(error, NotSentError):
+            self._unsent += 1
+            if self._unsent >= settings.IMPORT_MOST_UNSENT:
+                return Fate.PLANNED, "The service cannot be reached."
+            return Fate.AGAIN, None
         if isinstance(error, ApiError) and 400 <= error.status < 500 and error.status not in (401, 403):
             return Fate.REJECTED, self._rejection(error)
         fate = Fate.DOUBT if sent and not _created_nothing(error) else Fate.PLANNED
         return fate, "The import cannot go on."
 
     def _rejection(self, error: ApiError) -> str | None:
-        self._refused = self._lost = 0
+        self._refused = self._lost = self._unsent = 0
         self._rejected += 1
         self._not_found = self._not_found + 1 if error.status == 404 else 0
         if self._not_found >= settings.IMPORT_MOST_NOT_FOUND:

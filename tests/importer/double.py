@@ -11,16 +11,33 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from onboard360_async import errors
 from onboard360_async.importer import ImportJob, Outcome, Plan, Rules, Summary
 from onboard360_async.importer.source import Rows
 from onboard360_async.models import Client, NewClient
 
-__all__ = ["CAMPAIGN", "Service", "adds_up", "finish", "job_of", "lost", "people", "results"]
+__all__ = ["CAMPAIGN", "Service", "adds_up", "finish", "job_of", "lost", "once", "people", "results"]
 
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
+
+
+class Once:
+    """A fault that comes once."""
+
+    def __init__(self, fault: object) -> None:
+        self._fault: object = fault
+
+    def take(self) -> object:
+        """The fault, the first time."""
+        fault, self._fault = self._fault, None
+        return fault
+
+
+def once(fault: object) -> Once:
+    """The same fault, but only for the first request that it is about."""
+    return Once(fault)
 
 
 class Service:
@@ -35,6 +52,7 @@ class Service:
         self.faults: dict[str, object] = {}
         self.die_at = die_at
         self.listings = 0
+        self.asked: list[str] = []  # the email of each request, whatever became of it
         self.under_way = self.most_under_way = 0
         self.created: list[Client] = []
         if books is not None and books.exists():
@@ -50,7 +68,10 @@ class Service:
         fault = next((self.faults[start] for start in self.faults if new.email.startswith(start)), None)
         self.die("before sending")
         before_send()
+        self.asked.append(new.email)
         self.die("sending noted")
+        if isinstance(fault, Once):
+            fault = fault.take()
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
@@ -81,7 +102,7 @@ class Service:
         """Everybody in a campaign, two at a time, without links."""
         self.listings += 1
         self.die("listing")
-        there = [client for client in self.created if client.campaign_id == campaign_id]
+        there = [evolve(client, link=None) for client in self.created if client.campaign_id == campaign_id]
         for start in range(0, len(there), 2):
             yield there[start : start + 2]
 

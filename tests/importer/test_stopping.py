@@ -85,12 +85,12 @@ async def test_leaving_the_block_cancels_what_is_under_way(tmp_path: Path, servi
         await job.load()
         async for _ in job.run():
             break
-    assert job.summary.unresolved == len(service.created) - 1
+    assert job.summary.ambiguous == len(service.created) - 1
     assert [task for task in asyncio.all_tasks() if "onboard360" in task.get_name()] == []
     sent = len(service.created)
     service.add = add  # type: ignore[method-assign]  # as above
     _, _, summary = await finish(job_of(path, service))
-    assert (summary.created, summary.unresolved) == (11 - sent, sent - 1)
+    assert (summary.created, summary.adopted) == (11 - sent, sent - 1)
     assert len(set(service.emails)) == len(service.emails) == 10
 
 
@@ -162,7 +162,7 @@ async def test_a_cancellation_from_within_is_a_fault(tmp_path: Path, service: Se
         await job.load()
         with pytest.raises(errors.ImportFailedError, match=r"^A request was cancelled from within\. Every row stands"):
             assert [_ async for _ in job.run()]
-        assert (job.summary.unresolved, job.summary.planned) == ((1, 0) if sent else (0, 1))
+        assert (job.summary.ambiguous, job.summary.planned) == ((1, 0) if sent else (0, 1))
 
 
 async def test_leaving_among_the_skipped_has_sent_nothing(tmp_path: Path, service: Service) -> None:

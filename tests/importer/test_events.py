@@ -1,0 +1,111 @@
+"""Stored `client.created` webhooks: the only other source of a link, and evidence of who was created."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onboard360_async import errors
+from onboard360_async.importer import Adopted, Rules
+from onboard360_async.models import Client
+from tests.importer.double import CAMPAIGN, Service, finish, job_of, lost, people, results
+
+
+def event(client_id: str, email: str, link: str | None, **more: Any) -> str:
+    data = {
+        "client_id": client_id, "campaign_id": CAMPAIGN, "campaign_name": "Client Onboarding Flow",
+        "first_name": None, "email": email, "link": link, "created_at": "2026-01-01T00:00:00Z", **more,
+    }  # fmt: skip
+    return json.dumps({"event": "client.created", "data": data, "timestamp": "2026-01-01T00:00:00Z"})
+
+
+def stored(folder: Path, *lines: str) -> Path:
+    path = folder / "events.jsonl"
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+async def test_an_event_gives_id_and_link_of_a_lost_row(tmp_path: Path, service: Service) -> None:
+    """The answer was lost; the webhook came: adopted with the link that only it said, in the results, too."""
+    service.faults["a"] = ("created", lost())
+    events = stored(
+        tmp_path, event("id-1", "A@x.de", "https://example.com/c/000000000001"), "", event("x", "z@x.de", None)
+    )
+    path = people(tmp_path, "a@x.de", "b@x.de")
+    _, outcomes, summary = await finish(job_of(path, service, events_from=events))
+    (adopted,) = (outcome for outcome in outcomes if isinstance(outcome, Adopted))
+    assert (adopted.client_id, adopted.link) == ("id-1", "https://example.com/c/000000000001")
+    assert (summary.adopted, summary.created) == (1, 1)
+    assert results(tmp_path)[0]["link"] == adopted.link
+
+
+async def test_events_that_come_later_fill_in_the_links(tmp_path: Path, service: Service) -> None:
+    """Adopted by a listing, without a link; a later run that is given the events tells it, once."""
+    service.faults["a"] = ("created", lost())
+    path = people(tmp_path, "a@x.de")
+    _, outcomes, _ = await finish(job_of(path, service))
+    assert [outcome.link for outcome in outcomes if isinstance(outcome, Adopted)] == [None]
+    events = stored(tmp_path, event("id-1", "a@x.de", "https://example.com/c/000000000001"))
+    async with job_of(path, service, events_from=events) as job:
+        await job.load()
+        told = [outcome async for outcome in job.outcomes(since=outcomes[-1].seq)]
+        assert [outcome.link for outcome in told if isinstance(outcome, Adopted)] == [
+            "https://example.com/c/000000000001"
+        ]
+    assert results(tmp_path)[0]["link"] == "https://example.com/c/000000000001"
+
+
+async def test_an_event_is_evidence_where_the_listing_shows_nobody(tmp_path: Path, service: Service) -> None:
+    """A listing that is cut, and an event: somebody was created, and is not sent again."""
+    service.faults["a"] = ("created", lost())
+
+    async def nobody(campaign_id: str) -> AsyncIterator[Sequence[Client]]:
+        yield [client for client in service.created if client.id == campaign_id]  # an id is no campaign
+
+    service.listing = nobody  # type: ignore[method-assign]  # the double is ours to bend
+    events = stored(tmp_path, event("id-1", "a@x.de", "https://example.com/c/000000000001"))
+    _, _, summary = await finish(job_of(people(tmp_path, "a@x.de"), service, events_from=events))
+    assert (summary.adopted, service.emails) == (1, ["a@x.de"])
+
+
+async def test_events_of_others_are_passed_over(tmp_path: Path, service: Service) -> None:
+    """Other kinds, other campaigns, unknown shapes, somebody who was there before: none of them is anybody's."""
+    old = service.create(CAMPAIGN, "a@x.de")
+    service.faults["a"] = lost()
+    events = stored(
+        tmp_path,
+        event(old.id, "a@x.de", "https://example.com/c/old"),
+        event("id-9", "a@x.de", "https://example.com/c/other", campaign_id="other"),
+        event("id-9", "a@x.de", "https://example.com/c/done").replace("client.created", "client.completed"),
+        json.dumps({"event": "client.created", "data": None}),
+        json.dumps({"event": "client.created", "data": {"campaign_id": CAMPAIGN, "client_id": 5, "email": "a@x.de"}}),
+        event("id-8", "b@x.de", 5, created_at="yesterday"),  # type: ignore[arg-type]  # what a broken sender may store
+    )
+    rules = Rules(settle_s=0, if_exists="send", on_ambiguous="hold")
+    _, _, summary = await finish(job_of(people(tmp_path, "a@x.de"), service, rules=rules, events_from=events))
+    assert (summary.unresolved, summary.adopted) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"event": "client.created"}\nnonsense\n', "events.jsonl, line 2: this is no JSON object"),
+        (b"[1]\n", "line 1: this is no JSON object"),
+        (b"\xff\xfe\xff\n", "not UTF-8"),
+        (None, "Cannot read"),
+    ],
+)
+async def test_what_is_no_file_of_events_is_told(
+    tmp_path: Path, service: Service, content: bytes | None, said: str
+) -> None:
+    """Before anything is sent, with the line; nothing of it is taken, nothing of it is quoted."""
+    path = tmp_path / "events.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    async with job_of(people(tmp_path, "a@x.de"), service, events_from=path) as job:
+        with pytest.raises((errors.ConfigurationError, errors.ValidationError), match=said) as caught:
+            await job.load()
+        assert "nonsense" not in str(caught.value)
+    assert service.created == []
