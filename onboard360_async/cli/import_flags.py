@@ -13,6 +13,7 @@ from attrs import field, fields, frozen
 from click.core import ParameterSource
 
 from onboard360_async.cli.flags import Access
+from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer.results import FORMATS
 from onboard360_async.importer.rules import CHOICES, Rules
 
@@ -134,4 +135,7 @@ def wishes_of(
 ) -> Wishes:
     """What was wished on the command line; those options are taken out, and the rules are left."""
     chosen = {name: options.pop(name) for name in _WISHED}
+    report = chosen["report"]
+    if report is not None and not report.absolute().parent.is_dir():  # told now, not when everybody is added
+        raise ConfigurationError(f"Cannot write {report}: there is no such folder.")
     return Wishes(file=str(file), access=access.flags(), again=typed(context), spooled=spooled, **chosen)

@@ -16,19 +16,19 @@ from onboard360_async.cli.running import run_with
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import ImportJob, Rules, journal_beside
 from onboard360_async.importer.rules import CHOICES
+from onboard360_async.importer.source import FORMS
 from onboard360_async.importer.stdin import spool_stdin
 
 __all__ = ["import_file"]
 
 _STDIN: Final = Path("-")
-_FORMS: Final = ("csv", "tsv", "jsonl", "json", "xlsx")
 
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--campaign", metavar="ID|NAME", help="Where everybody is added; else each row's own campaign column.")
 @click.option("--map", "mapping", multiple=True, metavar="FIELD=COLUMN", help="Which column is which field.")
-@click.option("--format", "form", type=click.Choice(_FORMS), help="What FILE is, if its name does not say it.")
+@click.option("--format", "form", type=click.Choice(FORMS), help="What FILE is, if its name does not say it.")
 @click.option("--encoding", help="How FILE was written, if it is not UTF-8 (cp1252, mac_roman, ...).")
 @click.option("--delimiter", metavar="SIGN", help="What stands between cells, if that is not seen from the header.")
 @click.option(
@@ -67,7 +67,6 @@ def import_file(
     if file == _STDIN and access.api_key_file == "-":
         raise ConfigurationError("The list and the key cannot both come from stdin; say another --api-key-file.")
     columns = _columns(mapping)
-    options |= {name: value for name in ("form", "delimiter") if (value := options.pop(name)) is not None}
     with _list_of(file, journal) as (source, books):
         meant = file if books is None else books
         wishes = wishes_of(context, access, meant, options, spooled=source if source != file else None)

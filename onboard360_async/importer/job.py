@@ -23,6 +23,7 @@ from onboard360_async.importer.load import Campaigns, FindCampaign, Reading, loa
 from onboard360_async.importer.outcomes import Audit, Outcome, Plan, Summary
 from onboard360_async.importer.places import journal_beside
 from onboard360_async.importer.replay import outcomes_since
+from onboard360_async.importer.report import write_report
 from onboard360_async.importer.results import Files, note_written, write_as, write_beside
 from onboard360_async.importer.rows import Problem
 from onboard360_async.importer.rules import Rules
@@ -247,6 +248,12 @@ class ImportJob:
     def note_written(self, path: Path) -> None:
         """Note a further file with people in it, to be deleted when the import is purged."""
         note_written(self._open(), path)
+
+    def write_report(self, path: Path, *, people: bool = False, limit: int, window_s: float) -> None:
+        """Write a page about the import as it stands now; `limit` requests a `window_s` are what it was held to."""
+        journal = self._open()
+        note_written(journal, path)
+        write_report(journal, path, people=people, limit=limit, window_s=window_s)
 
     def glance(self) -> Glance:
         """The books as they stand now: counts, runs, and which rows nobody can tell about."""

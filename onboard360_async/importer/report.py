@@ -13,6 +13,7 @@ from typing import Final
 from onboard360_async.importer.audit import audited
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.outcomes import Summary
+from onboard360_async.importer.places import beside_list
 from onboard360_async.importer.report_axis import Axis
 from onboard360_async.importer.report_data import GROUPS, Fates, Requests, axis_of, fates_of, requests_of, runs_of
 from onboard360_async.importer.report_plot import draw_fates, draw_requests
@@ -69,7 +70,7 @@ def _page(journal: Journal, *, people: bool, limit: int, window_s: float) -> Ite
         yield _fates(axis, fates_of(journal, axis))
     in_need = summary.invalid + summary.rejected + summary.unresolved
     if in_need:
-        errors = escaped(f"{Path(name).stem}.errors.csv") if source else "the journal"
+        errors = escaped(beside_list(Path(name), "errors.csv").name) if source else "the journal"
         yield f"<section>\n<h2>Rows that need a hand: {number(in_need)}</h2>\n"
         yield from rows_in_need(journal, in_need, errors=errors, people=people)
         yield "</section>\n"

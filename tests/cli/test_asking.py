@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import shlex
+import signal
 import struct
 import subprocess
 import termios
@@ -146,3 +147,68 @@ def test_lost_answers_of_an_earlier_run_are_in_the_plan(service: Sandbox, comman
     said = command("imports", "resume", path, "--settle", 0, "--on-ambiguous", "hold")
     assert (said.code, f"{doubt}.\n" in said.err, posts(service)) == (0, True, 1)
     assert [row["status"] for row in rows(tmp_path)] == ["adopted"]
+
+
+def test_a_wait_for_lost_answers_is_told_and_can_be_left(service: Sandbox, tmp_path: Path) -> None:
+    """Nothing is sent for a minute, and it says why; Ctrl-C ends it at once, and says how to go on."""
+    service.add_fault("commit-then-drop", method="POST", times=1)
+    path = people(tmp_path, "a@x.de", "b@x.de")
+    importing = [*START, "import", str(path), "--campaign", CAMPAIGN, "--yes", "--settle", "300"]
+    with subprocess.Popen(importing, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        for line in running.stderr:
+            if re.fullmatch(r"Waiting (5 min|4 min \d+ s), then looking for 1 row whose answers were lost\.\n", line):
+                running.send_signal(signal.SIGINT)
+                break
+        said = running.stderr.read()
+    assert running.returncode == 130
+    assert "2 rows: 1 created, 1 in doubt." in said
+    assert f"To go on: onboard360 imports resume {path} --settle 300.0 --yes" in said
+
+
+def test_a_report_is_written_and_purged(service: Sandbox, command: Command, tmp_path: Path) -> None:
+    """A page that names nobody unless it is asked to; a folder that is not there is told before anybody is added."""
+    path, report = people(tmp_path, "a@x.de", "b@x.de"), tmp_path / "report.html"
+    service.add_fault("drop-before", method="POST", email="b@x.de", times=1)
+    said = command("import", path, *SEND, "--report", tmp_path / "none" / "report.html")
+    assert (said.code, "there is no such folder" in said.err, posts(service)) == (2, True, 0)
+    flags = (*SEND, "--on-ambiguous", "hold", "--report", report)
+    said = command("import", path, *flags)
+    assert (said.code, f"Report:  {report}" in said.err) == (6, True)
+    assert ("x.de" in report.read_text(), report.stat().st_mode & 0o777) == (False, 0o600)
+    command("import", path, *flags, "--report-people")
+    assert "b@x.de" in report.read_text()
+    assert command("imports", "purge", path, "--yes").code == 0
+    assert not report.exists()
+
+
+def test_mended_errors_of_a_guarded_import_go_in_as_they_are(
+    service: Sandbox, command: Command, tmp_path: Path
+) -> None:
+    """What looks like a formula is guarded in both files, and comes to the service as it stood in the list."""
+    path = tmp_path / "people.csv"
+    path.write_text("Email,First name,Phone\n=a@x.de,'n,+49 1\nbad,=cmd(),-1\n")
+    said = command("import", path, *SEND, "--skip-invalid", "--excel-safe")
+    assert said.code == 0
+    errors = tmp_path / "people.errors.csv"
+    assert "bad,'=cmd(),'-1,3," in errors.read_text()
+    assert "'=a@x.de,''n,'+49 1,created," in (tmp_path / "people.results.csv").read_text()
+    errors.write_text(errors.read_text().replace("bad,", "good@x.de,"))
+    assert command("import", errors, *SEND).code == 0
+    sent = [(client["email"], client["first_name"], client["phone"]) for client in service.clients()]
+    assert sorted(map(str, sent)) == ["('=a@x.de', \"'n\", '+49 1')", "('good@x.de', '=cmd()', '-1')"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [(["--format", "jsonl"], '{"Email": "a@x.de"}\n'), (["--delimiter", ";"], "Email;A,B,C\na@x.de;\n")],
+)
+def test_a_list_is_read_as_it_is_told(
+    service: Sandbox, command: Command, tmp_path: Path, flags: list[str], text: str
+) -> None:
+    """Its form and its delimiter; results stand under the whole name, since people.csv may be there, too."""
+    path = tmp_path / "people.txt"
+    path.write_text(text)
+    assert command("import", path, *SEND, *flags).code == 0
+    assert [client["email"] for client in service.clients()] == ["a@x.de"]
+    assert (tmp_path / "people.txt.results.csv").exists()

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onboard360_async import errors
@@ -14,7 +14,9 @@ from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.places import journal_beside
 from onboard360_async.importer.results import guarded, write_as, write_beside, write_results, written
 from onboard360_async.importer.rows import Problem, Row
+from onboard360_async.importer.source import open_list
 from onboard360_async.importer.spool import Spool
+from onboard360_async.importer.table import is_blank
 from onboard360_async.models import NewClient
 from tests.importer.double import CAMPAIGN, Service, finish, job_of, people
 
@@ -42,7 +44,7 @@ def books(folder: Path, header: list[str], rows: list[list[str]], *, valid: bool
     return journal
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=30)
 @given(
     st.lists(st.lists(RISKY, min_size=2, max_size=2), min_size=1, max_size=4), st.lists(RISKY, min_size=2, max_size=2)
 )
@@ -69,7 +71,26 @@ def test_guarded_files_come_back_as_they_were(
     assert {line[-1] for line in back[1:]} == {"yes"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.lists(RISKY, min_size=2, max_size=3), min_size=1, max_size=4))
+def test_a_guarded_errors_file_is_read_as_the_list_was(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]]
+) -> None:
+    """By the same reader: cell for cell; a row that was too long still is."""
+    journal = books(tmp_path_factory.mktemp("again"), ["Email", "=1+1"], rows, valid=False)
+    write_as(journal, None, excel_safe=True)
+    files = write_beside(journal)
+    journal.close()
+    assert files is not None
+    assert files.errors is not None
+    again = open_list(files.errors)
+    assert again.header == ("Email", "=1+1", "_line", "_error", "_excel_safe")
+    for row, cells in zip(again.rows(), rows, strict=True):
+        assert list(row.cells[:2]) == cells[:2]
+        assert (row.problem is not None) is (not is_blank(cells[2:]))
+
+
+@settings(deadline=None, max_examples=30)
 @given(
     st.lists(st.sampled_from(["Email", "status", "link", "more", "onboard360_status", "", "ä\u2028"]), min_size=1),
     st.lists(st.text(st.characters(exclude_categories=[]), max_size=5), min_size=1, max_size=9),
