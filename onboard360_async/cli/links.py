@@ -43,9 +43,21 @@ def find_link(email: str, named: tuple[Path, ...], form: str, output: Path | Non
         but = f"; {passed} more could not be looked into" if passed else ""
         click.echo(f"Nobody with this email is in {_journals(len(paths) - passed)}{but}.", err=True)
         return Exit.ERROR
-    with show(form, _COLUMNS, output) as rows:
-        rows.write(map(_row, found))
+    if form == "table" and output is None:
+        _say(found)
+    else:
+        with show(form, _COLUMNS, output) as rows:
+            rows.write(map(_row, found))
     return Exit.DONE
+
+
+def _say(found: Sequence[Found]) -> None:
+    """A line for each thing, not a table: a link is to be pasted, and no terminal is to fold it."""
+    for number, row in enumerate(map(_row, found)):
+        if number:
+            click.echo()
+        for name in _COLUMNS:
+            click.echo(f"{name.replace('_', ' ') + ':':<12} {row[name] or 'unknown'}")
 
 
 def _find(paths: Sequence[Path], email: str) -> tuple[list[Found], int]:

@@ -52,7 +52,7 @@ def _line(record: dict[str, object]) -> dict[str, object]:
     return record | {
         "done": total("created", "adopted", "skipped_existing", "skipped_duplicate"),
         "to do": total("planned", "ambiguous"),
-        "last run": str(record["last_run"] or "").replace("T", " ").replace("Z", ""),
+        "last run": str(record["last_run"] or "").partition("T")[0],
     }
 
 

@@ -38,8 +38,11 @@ def _plain(value: object) -> object:
 
 
 def table_of(columns: Sequence[str]) -> Table:
-    """An empty table, as all of ours look."""
-    return Table(*columns, box=None, pad_edge=False, header_style="bold")
+    """An empty table, as all of ours look. On a narrow terminal a cell is folded, never cut: it may be a link."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
 
 
 class Rows:

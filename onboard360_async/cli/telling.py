@@ -96,7 +96,7 @@ def next_lines(glance: Glance, wishes: Wishes) -> Iterator[str]:
     """Where somebody has to decide, and the commands that go on."""
     summary = glance.summary
     if summary.unresolved:
-        yield f"{rows(summary.unresolved)} unresolved; nobody can tell whether they were created:"
+        yield f"{rows(summary.unresolved)} unresolved:"
         for outcome in glance.unresolved[: settings.IMPORT_SHOWN]:
             yield f"  line {outcome.line} ({outcome.email}): {outcome.reason}"
         if summary.unresolved > settings.IMPORT_SHOWN:

@@ -29,7 +29,14 @@ def test_a_link_is_found_wherever_it_was_imported(
     assert (found["campaign_id"], found["status"]) == (CAMPAIGN, "created")
     assert (found["journal"], found["when"][-1]) == (str(path) + ".onboard360.db", "Z")
     assert (said.code, said.err, len(service.requests)) == (0, "", asked)
-    assert str(ada["link"]) in command("links", "find", "ada@x.de").out
+    lines = command("links", "find", "ada@x.de").out.splitlines()
+    assert lines[:5] == [
+        "email:       ada@x.de",
+        f"campaign id: {CAMPAIGN}",
+        f"client id:   {ada['id']}",
+        "status:      created",
+        f"link:        {ada['link']}",
+    ]
 
 
 def test_it_looks_where_it_is_told(service: Sandbox, command: Command, tmp_path: Path) -> None:
@@ -43,6 +50,19 @@ def test_it_looks_where_it_is_told(service: Sandbox, command: Command, tmp_path:
     assert (said.code, said.out, said.err) == (1, "", "Nobody with this email is in 0 journals.\n")
     said = command("links", "find", "c@x.de", "--journal", path)
     assert (said.code, said.err) == (1, "Nobody with this email is in 1 journal.\n")
+
+
+def test_a_person_of_two_imports_is_told_twice(service: Sandbox, command: Command, tmp_path: Path) -> None:
+    """Once with the link, once without: nobody sent them again."""
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        assert command("import", people(tmp_path / name, "a@x.de"), *SEND).code == 0
+    places = ("--journal", tmp_path / "one", "--journal", tmp_path / "two")
+    lines = command("links", "find", "a@x.de", *places).out.splitlines()
+    assert [line for line in lines if not line or line.startswith("status")] == [
+        "status:      created", "", "status:      skipped_existing",
+    ]  # fmt: skip
+    assert lines.count("link:        unknown") == 1
 
 
 def test_what_cannot_be_looked_into_is_named_and_passed(service: Sandbox, command: Command, tmp_path: Path) -> None:
