@@ -6,7 +6,7 @@ Knows the counts and the budget, not how either comes about.
 import sys
 import time
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import click
 from rich.console import Console
@@ -17,7 +17,9 @@ from onboard360_async import settings
 from onboard360_async.budget import Budget
 from onboard360_async.importer import Plan, Summary
 
-__all__ = ["Progress", "duration", "rows"]
+__all__ = ["Progress", "duration", "eta_s", "rows"]
+
+_MINUTE_S: Final = 60.0
 
 
 def duration(seconds: float) -> str:
@@ -37,18 +39,23 @@ def rows(number: int) -> str:
     return f"{number:,} row" if number == 1 else f"{number:,} rows"
 
 
+def eta_s(number: int, budget: Budget, rate: float | None) -> float:
+    """Seconds that so many requests will take, by the budget and by the pace that was asked for."""
+    return budget.eta_s(number) if rate is None else max(budget.eta_s(number), number * _MINUTE_S / rate)
+
+
 class Progress:
     """The progress of one run: `show` it the counts now and then.
 
     `to_send`: how many this run sends at most. What is in doubt is work, too, and counts as done when it is settled.
     """
 
-    def __init__(self, plan: Plan, to_send: int, budget: Budget) -> None:
+    def __init__(self, plan: Plan, to_send: int, budget: Budget, rate: float | None = None) -> None:
         in_doubt = plan.ambiguous + plan.unresolved
         self._open, self._total = plan.to_send + in_doubt, to_send + in_doubt
-        self._done_before, self._to_send, self._budget = plan.done, to_send, budget
+        self._done_before, self._budget, self._rate = plan.done, budget, rate
         self._said_at = time.monotonic()
-        self._every_s = min(settings.PROGRESS_EVERY_S, max(settings.PROGRESS_LEAST_S, budget.eta_s(to_send) / 4))
+        self._every_s = min(settings.PROGRESS_EVERY_S, max(settings.PROGRESS_LEAST_S, eta_s(to_send, budget, rate) / 4))
         self._is_quiet = False
         self._bar: Bar | None = None
         if sys.stderr.isatty():
@@ -86,7 +93,7 @@ class Progress:
         made = now.created + now.adopted - self._done_before
         left = min(now.planned, self._total - done)
         doubt = f", {now.ambiguous:,} in doubt" if now.ambiguous else ""
-        until = f", {duration(self._budget.eta_s(left))} left" if left > 0 else ""
+        until = f", {duration(eta_s(left, self._budget, self._rate))} left" if left > 0 else ""
         return f"{made:,} created{doubt}; budget {state.used} of {state.limit}{until}"
 
 

@@ -15,7 +15,8 @@ from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.interruption import Interruption
 from onboard360_async.cli.progress import Progress, rows
 from onboard360_async.cli.shelf import remember
-from onboard360_async.cli.telling import next_lines, plan_lines, sent_at_most, summary_lines
+from onboard360_async.cli.telling import looking_lines, next_lines, plan_lines, sent_at_most, summary_lines
+from onboard360_async.cli.waiting import Waiting
 from onboard360_async.errors import ImportFailedError
 from onboard360_async.importer import ImportJob, Outcomes, Plan, Rules, Summary
 
@@ -32,11 +33,19 @@ def say(lines: Iterable[str]) -> None:
 
 async def run_with(access: Access, opened: Opened, wishes: Wishes, *, send: bool = True) -> int:
     """Reach the service and run an import there."""
-    async with access.open() as api:
-        return await run_import(api, opened(api), wishes, send=send)
+    waiting = Waiting()  # for the listing before the plan; afterwards the progress tells
+    async with access.open(on_event=waiting) as api:
+        return await run_import(api, opened(api), wishes, send=send, on_loaded=waiting.end)
 
 
-async def run_import(api: AsyncOnboard360, job: ImportJob, wishes: Wishes, *, send: bool = True) -> int:
+async def run_import(
+    api: AsyncOnboard360,
+    job: ImportJob,
+    wishes: Wishes,
+    *,
+    send: bool = True,
+    on_loaded: Callable[[], None] = lambda: None,
+) -> int:
     """The whole of an import at a prompt; the exit code. `send` False: only look for the rows in doubt."""
     interruption, failure = Interruption(job), None
     async with job:
@@ -46,12 +55,15 @@ async def run_import(api: AsyncOnboard360, job: ImportJob, wishes: Wishes, *, se
         job.write_as(wishes.results_format, excel_safe=wishes.excel_safe)
         plan = await job.load()
         glance = job.glance()
+        on_loaded()
         if send:
             say(plan_lines(plan, job.rules, api.budget, glance.doubted_at))
+        else:
+            say(looking_lines(plan, job.rules, glance.doubted_at))
         code = _reason_to_send_nothing(job.rules, plan, wishes) if send else None
         if code is None:
             to_send = sent_at_most(plan, job.rules) if send else 0
-            progress = Progress(plan, to_send, api.budget)
+            progress = Progress(plan, to_send, api.budget, job.rules.rate)
             failure = await _follow(job, job.run() if send else job.reconcile(), progress, interruption)
             glance = job.glance()
             say(summary_lines(glance.summary, glance.audit))

@@ -8,11 +8,11 @@ from attrs import asdict
 from onboard360_async import settings
 from onboard360_async.budget import Budget
 from onboard360_async.cli.import_flags import Wishes
-from onboard360_async.cli.progress import duration, rows
+from onboard360_async.cli.progress import duration, eta_s, rows
 from onboard360_async.importer import Audit, Plan, Rules, Summary
 from onboard360_async.importer.glance import Glance
 
-__all__ = ["next_lines", "plan_lines", "sent_at_most", "summary_lines"]
+__all__ = ["looking_lines", "next_lines", "plan_lines", "sent_at_most", "summary_lines"]
 
 
 def sent_at_most(plan: Plan, rules: Rules) -> int:
@@ -49,19 +49,26 @@ def plan_lines(plan: Plan, rules: Rules, budget: Budget, doubted_at: datetime | 
 
 
 def _sending(to_send: int, plan: Plan, rules: Rules, budget: Budget) -> Iterator[str]:
-    seconds = budget.eta_s(to_send)
-    if rules.rate is not None:
-        seconds = max(seconds, 60 * to_send / rules.rate)
     part = f"{rows(to_send)} of them now (--limit). " if to_send < plan.to_send else ""
-    yield f"{part}It will take about {duration(seconds)}."
+    yield f"{part}It will take about {duration(eta_s(to_send, budget, rules.rate))}."
     # UNDOCUMENTED: whether the service writes to those who are added; whoever imports a list should know that it may.
     yield "The service may write to everybody who is added: try a list of your own address first."
 
 
-def _in_doubt(number: int, rules: Rules, doubted_at: datetime | None) -> str:
+def looking_lines(plan: Plan, rules: Rules, doubted_at: datetime | None) -> Iterator[str]:
+    """What is about to be done if nobody is to be added."""
+    number = plan.ambiguous + plan.unresolved
+    yield f"Looking for {rows(number)} in doubt{_takes(rules, doubted_at)}." if number else "No row is in doubt."
+
+
+def _takes(rules: Rules, doubted_at: datetime | None) -> str:
     ago_s = (datetime.now(UTC) - doubted_at).total_seconds() if doubted_at is not None else rules.settle_s
     longest_s = max(0.0, settings.IMPORT_LOOKS * rules.settle_s - ago_s)
-    takes = f", for up to {duration(longest_s)}" if longest_s > settings.PROGRESS_TICK_S else ""
+    return f", for up to {duration(longest_s)}" if longest_s > settings.PROGRESS_TICK_S else ""
+
+
+def _in_doubt(number: int, rules: Rules, doubted_at: datetime | None) -> str:
+    takes = _takes(rules, doubted_at)
     again = "" if rules.on_ambiguous == "hold" else "; who is shown to be absent is sent again"
     return f"{rows(number)} in doubt: the answers were lost. They are looked for after the others{takes}{again}."
 

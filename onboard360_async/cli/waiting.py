@@ -27,6 +27,12 @@ class Waiting:
         elif self._timer is not None:
             self._timer.cancel()
 
+    def end(self) -> None:
+        """Say nothing from now on: somebody else tells how it goes."""
+        self._said = True
+        if self._timer is not None:
+            self._timer.cancel()
+
     def _say(self) -> None:
         self._said = True
         click.echo("Waiting for the budget of 100 requests a minute; `onboard360 budget` shows who uses it.", err=True)

@@ -100,6 +100,8 @@ def test_a_lost_answer_is_looked_for_and_nobody_sent(service: Sandbox, command: 
     assert command("import", path, *SEND, "--max-ambiguous", 1).code == 8
     said = command("imports", "reconcile", path, "--settle", 0.05)
     assert (said.code, "1 row: 1 adopted." in said.err, posts(service)) == (0, True, 1)
+    assert "Looking for 1 row in doubt." in said.err
+    assert "No row is in doubt." in command("imports", "reconcile", path).err
     path = people(tmp_path, "a@x.de", "b@x.de")
     service.add_fault("drop-before", method="POST", email="b@x.de", times=1)
     assert command("import", path, *SEND, "--max-ambiguous", 1).code == 8

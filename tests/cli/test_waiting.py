@@ -31,6 +31,24 @@ def test_it_is_said_once_after_two_seconds(
     assert capsys.readouterr().err.count("Waiting for the budget") == times
 
 
+@pytest.mark.parametrize("ends_first", [True, False])
+def test_it_is_not_said_once_somebody_else_tells(ends_first: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """An import's progress tells why nothing happens; two voices would be one too many."""
+
+    async def main(loop: VirtualLoop) -> None:
+        waiting = Waiting()
+        if ends_first:
+            waiting.end()
+        waiting(Event("queued", "GET", "/clients", 1))
+        waiting.end()
+        waited = loop.create_future()
+        loop.call_later(10.0, waited.set_result, None)
+        await waited
+
+    run(main)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_command_says_it_on_stderr(service: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it prints for programs stays as it is."""
     monkeypatch.setattr("onboard360_async.settings.WAITING_TOLD_S", 0.0)
