@@ -493,9 +493,9 @@ def test_whatever_is_lost_everybody_is_there_once(world: dict[str, Any], ends: l
     async def main(loop: VirtualLoop, journal: Path) -> Any:
         there = World(loop, **deepcopy(world))
         for after_s in ends:
-            await ended_after(there.job(rows(*names), journal, duplicates=duplicates), loop, after_s)
+            await ended_after(there.job(rows(*names), journal, duplicates=duplicates, max_ambiguous=99), loop, after_s)
         for _ in range(4):  # a row is given up after three tries, and planned anew by the next run
-            _, summary = await finish(there.job(rows(*names), journal, duplicates=duplicates))
+            _, summary = await finish(there.job(rows(*names), journal, duplicates=duplicates, max_ambiguous=99))
         return there, summary, await told(there, journal)
 
     with TemporaryDirectory() as folder:
