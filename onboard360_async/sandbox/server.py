@@ -258,14 +258,17 @@ def _as_problem(error: web.HTTPException) -> web.Response:
     return answer
 
 
-async def _cut(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse:
-    """Send the head of an answer and half of its body, and close the connection."""
+async def _cut(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse | None:
+    """Send the head of an answer and half of its body, and close the connection; None if the sender is gone."""
     assert isinstance(answer, web.Response)  # noqa: S101 - nothing but `_json` makes a 201
     assert isinstance(answer.body, bytes)  # noqa: S101 - the same
     cut = web.StreamResponse(status=answer.status, headers=answer.headers)
     cut.content_length = len(answer.body)
-    await cut.prepare(request)
-    await cut.write(answer.body[: len(answer.body) // 2])
+    try:
+        await cut.prepare(request)
+        await cut.write(answer.body[: len(answer.body) // 2])
+    except ConnectionError:
+        return None
     if request.transport is not None:
         request.transport.close()
     return cut

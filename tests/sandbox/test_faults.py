@@ -9,8 +9,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
-from onboard360_async.sandbox import KINDS, Sandbox
+from onboard360_async.sandbox import KINDS, Sandbox, server
 from onboard360_async.sandbox.faults import parse_fault
 from tests.sandbox.calls import CAMPAIGN, Clock, add, call, is_problem
 
@@ -125,6 +126,25 @@ async def test_a_truncated_201_is_a_broken_answer_to_a_client() -> None:
         with pytest.raises(aiohttp.ClientPayloadError):
             await add(sandbox, fault="truncated-201")
         assert len(sandbox.clients()) == 1
+
+
+async def test_a_truncated_201_to_nobody_makes_no_noise(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever is gone before it comes gets none of it, and nobody logs a word; the client is there."""
+    in_json = server._in_json
+
+    async def gone(request: web.Request, handler: Any) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return await in_json(request, handler)
+
+    async with Sandbox() as sandbox:
+        monkeypatch.setattr(server, "_in_json", gone)
+        assert await is_dropped(sandbox, "POST", "/clients", fault="truncated-201", **JOHN)
+        assert len(sandbox.clients()) == 1
+        assert sandbox.requests[0].status is None
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []
 
 
 @pytest.mark.parametrize("threaded", [True, False])
