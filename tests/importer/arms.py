@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from onboard360_async.importer import journal as books
+from onboard360_async.importer.journal import Journal
+from onboard360_async.importer.listed import Seen
 
 __all__ = ["ARMS"]
 
@@ -13,19 +14,21 @@ def _nothing() -> None:
 
 def _no_canary() -> None:
     """A listing that lacks somebody we know is believed all the same."""
+    setattr(Seen, "fault", lambda *_: None)  # noqa: B010 - not for mypy, here and below
 
 
 def _no_witness() -> None:
     """A listing is believed that shows nobody who came after the lost one."""
+    setattr(Seen, "has_witness", lambda *_: True)  # noqa: B010
 
 
 def _resend() -> None:
     """Who may or may not have been created is planned again."""
 
-    def planned(self: books.Journal, row_id: int, *_: object, **__: object) -> None:
-        self.planned(row_id)
+    def doubt(self: Journal, row_id: int, *_: object, **__: object) -> None:
+        self.planned_again(row_id)
 
-    setattr(books.Journal, "unresolved", planned)  # noqa: B010 - not for mypy
+    setattr(Journal, "doubt", doubt)  # noqa: B010
 
 
 ARMS: dict[str, Callable[[], None]] = {

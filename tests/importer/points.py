@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from types import FunctionType
 from typing import Any
 
-from onboard360_async.importer import journal as books
+from onboard360_async.importer import journal, listed, settle, spool
 
 __all__ = ["Points", "watch"]
 
@@ -57,7 +57,7 @@ class Points:
 
 def watch(points: Points) -> None:
     """From now on this process passes its points. There is no way back: it is for a process that ends soon."""
-    for room in (books.Journal, books.Baseline, books.Spool):
+    for room in (journal.Journal, spool.Spool, listed.Baseline, listed.Seen, settle.Settling):
         for name, method in inspect.getmembers(room, inspect.isfunction):
             if not name.startswith("_") or name in ("__enter__", "__exit__"):
                 setattr(room, name, _between(points, method))
