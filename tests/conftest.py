@@ -18,9 +18,9 @@ LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """What runs for hours, for whoever asks for it."""
+    """What may run for hours, for whoever asks for it."""
     told = "kill imports at random for N rounds (tests/importer/test_kills.py); --hypothesis-seed chooses which"
-    parser.addoption("--long-crash", type=int, default=0, metavar="N", help=told)
+    parser.addoption("--long-crash", type=int, metavar="N", help=told)
 
 
 class _ShimmedResponse(ClientResponse):

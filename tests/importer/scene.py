@@ -166,20 +166,21 @@ class Scene:
         """Run it again until every row is settled, or nobody believes in that any more; what is wrong then."""
         for _ in range(MOST_RUNS):
             ended = self.run()
-            if all(row["status"] in SETTLED for row in self._results()):
+            if all(row["status"] in SETTLED for row in self.results()):
                 break
         summary = json.loads(ended.said)["summary"]
         rows = summary.pop("rows")
         wrong = [] if sum(summary.values()) == rows == len(self.people) else [f"adds up wrongly: {summary} of {rows}"]
-        return wrong + self._compared()
+        return wrong + self.compared()
 
-    def _results(self) -> list[dict[str, str]]:
+    def results(self) -> list[dict[str, str]]:
+        """What the import wrote."""
         with (self._folder / "people.results.csv").open(newline="") as file:
             return list(csv.DictReader(file))
 
-    def _compared(self) -> list[str]:
+    def compared(self) -> list[str]:
         """What the results say against the service's own books, one sentence for each thing that is wrong."""
-        results, there = self._results(), self.sandbox.clients()
+        results, there = self.results(), self.sandbox.clients()
         wrong = []
         if [row["email"] for row in results] != self.people:
             wrong.append("the rows are not the list's")

@@ -18,6 +18,7 @@ from tests.importer.scene import ALL, SETTLE_S, Fault, Scene, Zygote
 
 BLOCKS = 6
 SIDE_BY_SIDE = 12  # most of a run is waiting
+ROUNDS = 4  # of imports killed at random, unless more are asked for
 
 
 # --- once at every point ---
@@ -97,10 +98,10 @@ def plays() -> st.SearchStrategy[Play]:
 
 @pytest.mark.timeout(0)
 def test_killed_at_random_it_ends_well(zygote: Zygote, tmp_path: Path, pytestconfig: pytest.Config) -> None:
-    """With `--long-crash N --hypothesis-seed S`: N rounds of up to twelve imports side by side."""
+    """A few rounds of imports side by side, always the same; others, and as many as you like, with
+    `pytest tests/importer/test_kills.py -k random --long-crash ROUNDS --hypothesis-seed SEED` (three seconds each).
+    """
     rounds = pytestconfig.getoption("--long-crash")
-    if not rounds:
-        pytest.skip("it runs long: --long-crash N --hypothesis-seed S")
     folders = (tmp_path / str(number) for number in count())
 
     def play(what: Play, folder: Path) -> list[str]:
@@ -109,7 +110,7 @@ def test_killed_at_random_it_ends_well(zygote: Zygote, tmp_path: Path, pytestcon
                 scene.run(kill_at=point)
             return scene.finish()
 
-    @settings(max_examples=rounds, deadline=None)
+    @settings(max_examples=rounds or ROUNDS, deadline=None, derandomize=rounds is None)
     @given(st.lists(plays(), min_size=SIDE_BY_SIDE // 2, max_size=SIDE_BY_SIDE))
     def check(many: list[Play]) -> None:
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
