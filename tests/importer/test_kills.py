@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.importer.scene import ALL, SETTLE_S, Fault, Scene, Zygote
@@ -110,7 +110,9 @@ def test_killed_at_random_it_ends_well(zygote: Zygote, tmp_path: Path, pytestcon
                 scene.run(kill_at=point)
             return scene.finish()
 
-    @settings(max_examples=rounds or ROUNDS, deadline=None, derandomize=rounds is None)
+    @settings(
+        max_examples=rounds or ROUNDS, deadline=None, derandomize=rounds is None, phases=[Phase.generate]
+    )  # an example that fails is told as it is: to shrink it takes too long
     @given(st.lists(plays(), min_size=SIDE_BY_SIDE // 2, max_size=SIDE_BY_SIDE))
     def check(many: list[Play]) -> None:
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
