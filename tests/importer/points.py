@@ -60,7 +60,9 @@ def watch(points: Points) -> None:
     for room in (journal.Journal, spool.Spool, listed.Baseline, listed.Seen, settle.Settling):
         for name, method in inspect.getmembers(room, inspect.isfunction):
             if not name.startswith("_") or name in ("__enter__", "__exit__"):
-                setattr(room, name, _between(points, method))
+                is_static = isinstance(inspect.getattr_static(room, name), staticmethod)
+                watched = _between(points, method)
+                setattr(room, name, staticmethod(watched) if is_static else watched)
     for name in FILE_OPERATIONS:
         setattr(os, name, _between(points, getattr(os, name), moves=True))
     _watch_databases(points)

@@ -116,7 +116,7 @@ class Scene:
 
     def __init__(self, zygote: Zygote, folder: Path, faults: Sequence[Fault], **order: Any) -> None:
         self._zygote, self._folder, self._faults = zygote, folder, faults
-        self._order: dict[str, Any] = {"options": {"settle_s": SETTLE_S}, **order}
+        self._order: dict[str, Any] = {"timeout_s": TIMEOUT_S, "options": {"settle_s": SETTLE_S}, **order}
         self._later_s = 0.0
         self.sandbox = Sandbox(limiter="off", clock=lambda: time.monotonic() + self._later_s)
         self.people: list[str] = []
@@ -154,13 +154,14 @@ class Scene:
 
     def run(self, kill_at: int = 0) -> Ended:
         """One run of the import; fails if it ended in any way but by itself or by the kill."""
-        order = Order(
-            folder=str(self._folder), url=self.sandbox.url, key=self.sandbox.api_key, timeout_s=TIMEOUT_S,
-            kill_at=kill_at, **self._order,
-        )  # fmt: skip
-        ended = self._zygote.run(order)
+        ended = self.tried(kill_at)
         assert ended.code == 0 or (kill_at and ended.was_killed), f"{ended.code}: {ended.said}"
         return ended
+
+    def tried(self, kill_at: int = 0) -> Ended:
+        """One run of the import, however it ends."""
+        url, key = self.sandbox.url, self.sandbox.api_key
+        return self._zygote.run(Order(folder=str(self._folder), url=url, key=key, kill_at=kill_at, **self._order))
 
     def finish(self) -> list[str]:
         """Run it again until every row is settled, or nobody believes in that any more; what is wrong then."""

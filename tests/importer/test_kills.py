@@ -56,6 +56,20 @@ def test_killed_anywhere_it_ends_well(
     assert len(killed) > 0.9 * len(mine)  # no run is quite like the one that was counted
 
 
+def test_a_second_run_is_refused_while_the_first_is_under_way(zygote: Zygote, tmp_path: Path) -> None:
+    """The journal is held by the operating system; the first goes on as if nothing had been."""
+    slow = Fault("delay", "slow@x.de", {"delay_s": 2.0})
+    with Scene(zygote, tmp_path / "run", [slow], timeout_s=10.0) as scene, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(scene.run)
+        while not any(client["email"] == "slow@x.de" for client in scene.sandbox.clients()):
+            assert not first.done()
+        second = scene.tried()
+        assert not first.done()
+        assert (second.code, "ImportLockedError" in second.said) == (1, True)
+        assert first.result().code == 0
+        assert scene.compared() == []
+
+
 # --- again and again, anywhere, with any faults ---
 
 
