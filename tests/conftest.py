@@ -19,7 +19,7 @@ LOCAL = ("127.0.0.1", "::1", "localhost")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """What may run for hours, for whoever asks for it."""
-    told = "kill imports at random for N rounds (tests/importer/test_kills.py); --hypothesis-seed chooses which"
+    told = "kill imports at random for N rounds (tests/importer/test_crash.py); --hypothesis-seed chooses which"
     parser.addoption("--long-crash", type=int, metavar="N", help=told)
 
 
