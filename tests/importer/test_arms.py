@@ -48,3 +48,14 @@ def test_each_safeguard_holds_a_double_off(
     """Without it somebody is created twice, and the comparison of the books says so; with it nothing is wrong."""
     assert "created twice: lost@x.de" in wrong_after(begin, zygote, tmp_path / "without", arm)
     assert wrong_after(begin, zygote, tmp_path / "with", "") == []
+
+
+def test_a_witness_who_came_before_all_had_settled_proves_nothing(zygote: Zygote, tmp_path: Path) -> None:
+    """A commit half of the time to settle late, and a listing that is a little staler: it shows those who came right
+    after the lost answer, and not yet the lost one.
+    """
+    late = Fault("late-commit", "late@x.de", {"times": 1, "delay_s": SETTLE_S / 2})
+    stale = Fault("stale-listing", None, {"nth": 3, "times": 1, "delay_s": 0.8 * SETTLE_S})
+    with Scene(zygote, tmp_path / "run", [late, stale], options={"settle_s": SETTLE_S}) as scene:
+        scene.add(*(f"p{number}@x.de" for number in range(8)))
+        assert scene.finish() == []
