@@ -17,6 +17,12 @@ from onboard360_async.sandbox import Sandbox
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """What may run for hours, for whoever asks for it."""
+    told = "kill imports at random for N rounds (tests/importer/test_crash.py); --hypothesis-seed chooses which"
+    parser.addoption("--long-crash", type=int, metavar="N", help=told)
+
+
 class _ShimmedResponse(ClientResponse):
     """aioresponses 0.7.9 does not know `stream_writer`, which aiohttp 3.14 wants of every response."""
 

@@ -76,7 +76,7 @@ def _parser() -> _Parser:
         default=[],
         metavar="KIND[:OPTIONS]",
         help="what is to go wrong, may be repeated; as in delay:method=POST,nth=3,delay=2"
-        " (options: method, path, email, nth, times, probability, seed, delay)",
+        " (options: method, path, email, nth, times, probability, seed, delay, keep)",
     )
     return parser
 

@@ -9,9 +9,10 @@ from typing import Final, TypedDict
 
 from attrs import define, field
 
-__all__ = ["API_PATH", "KINDS", "Fault", "FaultOptions", "Faults", "parse_fault"]
+__all__ = ["API_PATH", "CLIENTS", "KINDS", "OF_LISTINGS", "Fault", "FaultOptions", "Faults", "parse_fault"]
 
 API_PATH: Final = "/api/v1"  # Source: API page, "Base URL"
+CLIENTS: Final = f"{API_PATH}/clients"
 
 KINDS: Final = {
     "drop-before": "the connection is closed and nothing was done",
@@ -20,7 +21,13 @@ KINDS: Final = {
     "500-after": "the client is created, then 500",
     "delay": "all is done at once, the answer comes after `delay` seconds",
     "429": "429 and nothing was done, whatever the limit says",
+    "truncated-201": "the client is created, and half of the answer comes before the connection is closed",
+    "hang-after-commit": "the client is created, and no answer ever comes",
+    "late-commit": "the connection is closed, the client is created `delay` seconds later, if the sandbox still runs",
+    "stale-listing": "a GET of clients answers as of `delay` seconds ago",
+    "cut-listing": "a GET of clients leaves out all but the `keep` oldest, and does not say so",
 }
+OF_LISTINGS: Final = ("stale-listing", "cut-listing")  # they are about no other request
 
 
 class FaultOptions(TypedDict, total=False):
@@ -34,6 +41,7 @@ class FaultOptions(TypedDict, total=False):
     probability: float
     seed: int
     delay_s: float
+    keep: int
 
 
 @define(kw_only=True, eq=False)
@@ -48,7 +56,8 @@ class Fault:
     times: int | None = None  # how many fail; None: all of them, or one if `nth` is given
     probability: float = 1.0  # of each of these requests
     seed: int = 0  # of the dice: the same seed, the same faults
-    delay_s: float = 1.0  # seconds; only `delay` reads it
+    delay_s: float = 1.0  # seconds; of `delay`, `late-commit` and `stale-listing`
+    keep: int = 1  # clients that `cut-listing` gives
     _seen: int = field(default=0, init=False)
     _fired: int = field(default=0, init=False)
     _dice: random.Random = field(init=False, repr=False)
@@ -63,6 +72,8 @@ class Fault:
             raise ValueError(f"probability of a fault must be between 0 and 1, not {self.probability}")
         if not (math.isfinite(self.delay_s) and self.delay_s >= 0):
             raise ValueError(f"delay of a fault must be a number of seconds, not {self.delay_s}")
+        if self.keep < 0:
+            raise ValueError(f"keep of a fault must be 0 or more clients, not {self.keep}")
         if self.path is not None and not self.path.startswith("/"):
             raise ValueError(f"path of a fault must begin with a slash, as in /clients, not {self.path!r}")
         if self.method is not None:
@@ -74,7 +85,8 @@ class Fault:
     def is_about(self, method: str, path: str, body: bytes) -> bool:
         """Whether this rule counts that request."""
         return (
-            (self.method is None or method == self.method)
+            (self.kind not in OF_LISTINGS or (method, path) == ("GET", CLIENTS))
+            and (self.method is None or method == self.method)
             and (self.path is None or path in (self.path, API_PATH + self.path))
             and (self.email is None or _email_in(body) == self.email.casefold())
         )
@@ -142,6 +154,7 @@ _READERS: Final[dict[str, Callable[[str], object]]] = {
     "probability": float,
     "seed": int,
     "delay": float,
+    "keep": int,
 }
 
 

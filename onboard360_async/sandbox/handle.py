@@ -36,7 +36,8 @@ class Sandbox:
     """360Onboard on a loopback port: `async with` runs it on the running loop, `with` on a thread of its own.
 
     `limit` requests of a key in `window_s` seconds (`limiter` "sliding", or "off"); `count_refused` counts 429s too,
-    `retry_after` tells the seconds to wait. `clock` (seconds) turns the limit's time, `now` dates what is created,
+    `retry_after` tells the seconds to wait. `clock` (seconds) turns the limit's time and that of
+    stale listings, `now` dates what is created,
     `new_id` and `new_code` name it and must not repeat themselves. `db` is a file that keeps the state, `port` 0 a
     free one, `link_origin` where links lead (to the sandbox itself). `campaigns` are names, or pairs of id and name.
     Keys that begin with `sk_live_` are refused unless `allow_live_keys`: they have no place in a double.
@@ -148,7 +149,8 @@ class Sandbox:
         """From now on requests fail in this way (`KINDS`): those of a `method`, a `path`, an `email`; or all.
 
         `nth`: the first to fail, from 1. `times`: how many; without it all, or one if `nth` is given. `probability`
-        of each, with `seed`. `delay_s`: seconds, for `delay`. One request: the header `X-Sandbox-Fault: KIND`.
+        of each, with `seed`. `delay_s`: seconds, for `delay`, `late-commit` and `stale-listing`; `keep`: clients, for
+        `cut-listing`. One request: the header `X-Sandbox-Fault: KIND`.
         """
         self._faults.add(Fault(kind=kind, **options))
 
@@ -219,7 +221,7 @@ class Sandbox:
             await running.stop()
 
     def _filled_store(self) -> Store:
-        store = Store(self._db, now=self._now, new_id=self._new_id, new_code=self._new_code)
+        store = Store(self._db, now=self._now, clock=self._clock, new_id=self._new_id, new_code=self._new_code)
         try:
             for campaign in self._campaigns or ():
                 id_, name = (None, campaign) if isinstance(campaign, str) else campaign

@@ -50,7 +50,7 @@ class Running:
 
     async def stop(self) -> None:
         """Close the port and all connections, also those whose answer is still waiting, and the store."""
-        self.service.stop_waiting()
+        await self.service.stop_waiting()
         try:
             await self.runner.cleanup()
         finally:

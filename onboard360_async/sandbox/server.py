@@ -14,14 +14,14 @@ from aiohttp.typedefs import Handler
 from attrs import define, field
 
 from onboard360_async.sandbox import body
-from onboard360_async.sandbox.faults import API_PATH, Fault, Faults, parse_fault
+from onboard360_async.sandbox.faults import API_PATH, CLIENTS, OF_LISTINGS, Fault, Faults, parse_fault
 from onboard360_async.sandbox.limiter import SlidingLog
 from onboard360_async.sandbox.recorder import Recorder
 from onboard360_async.sandbox.store import Store
 
 __all__ = ["FAULT_HEADER", "Listing", "Service"]
 
-FAULT_HEADER: Final = "X-Sandbox-Fault"  # `KIND`, or `delay:delay=SECONDS`
+FAULT_HEADER: Final = "X-Sandbox-Fault"  # `KIND`, `delay:delay=SECONDS`, `cut-listing:keep=NUMBER`
 _MAX_BODY_BYTES: Final = 1024 * 1024  # UNDOCUMENTED: a larger body is 413, and nothing was done
 _PIECE_CHARS: Final = 16 * 1024  # of a listing, written at once
 
@@ -43,18 +43,20 @@ class Service:
     retry_after: bool  # UNDOCUMENTED: the page promises no Retry-After
     clock: Callable[[], float]
     _stopping: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _late: set[asyncio.Task[None]] = field(factory=set, init=False)  # commits that are still to come
 
     def application(self) -> web.Application:
         """The routes, with the gate before them."""
         app = web.Application(middlewares=[self._gate], client_max_size=_MAX_BODY_BYTES)
         app.router.add_get(f"{API_PATH}/campaigns", self._list_campaigns, allow_head=False)
-        app.router.add_get(f"{API_PATH}/clients", self._list_clients, allow_head=False)
-        app.router.add_post(f"{API_PATH}/clients", self._add_client)
+        app.router.add_get(CLIENTS, self._list_clients, allow_head=False)
+        app.router.add_post(CLIENTS, self._add_client)
         return app
 
-    def stop_waiting(self) -> None:
-        """Drop the connections of delayed answers: nobody needs to wait for them any more."""
+    async def stop_waiting(self) -> None:
+        """Drop the connections of answers that wait, and forget late commits: nobody needs to wait for them."""
         self._stopping.set()
+        await asyncio.gather(*self._late)
 
     # --- before the calls ---
 
@@ -108,26 +110,54 @@ class Service:
         if FAULT_HEADER not in request.headers:
             return due
         kind, options = parse_fault(request.headers[FAULT_HEADER])
-        if options.keys() - {"delay_s"}:
-            raise ValueError("a request can only say the kind of its fault, and its delay")
-        return Fault(kind=kind, **options)
+        if options.keys() - {"delay_s", "keep"}:
+            raise ValueError("a request can only say the kind of its fault, its delay and its keep")
+        fault = Fault(kind=kind, **options)
+        if not fault.is_about(request.method, request.path, content):
+            raise ValueError(f"{kind} is about GET {CLIENTS} alone")
+        return fault
 
     async def _fail(self, fault: Fault, request: web.Request, handler: Handler) -> web.StreamResponse | None:
         if fault.kind == "drop-before":
             return None
         if fault.kind == "500-before":
             return _problem(500, "Server error", "Injected fault: 500-before; nothing was done.")
+        if fault.kind in OF_LISTINGS:
+            return self._bad_listing(fault, request)
+        if fault.kind == "late-commit":
+            late = asyncio.create_task(self._carry_out_late(fault, request, handler))
+            self._late.add(late)
+            late.add_done_callback(self._late.discard)
+            return None
         answer = await _in_json(request, handler)
         if fault.kind == "commit-then-drop":
             return None
         if fault.kind == "500-after":
             return _problem(500, "Server error", "Injected fault: 500-after; the request was carried out.")
+        if fault.kind == "truncated-201":
+            return await _cut(request, answer) if answer.status == 201 else answer
+        return answer if await self._passes(None if fault.kind == "hang-after-commit" else fault.delay_s) else None
+
+    async def _passes(self, delay_s: float | None) -> bool:
+        """Wait so long, None: for ever; False as soon as the sandbox ends."""
         try:
-            async with asyncio.timeout(fault.delay_s):
+            async with asyncio.timeout(delay_s):
                 await self._stopping.wait()
         except TimeoutError:
-            return answer
-        return None
+            return True
+        return False
+
+    async def _carry_out_late(self, fault: Fault, request: web.Request, handler: Handler) -> None:
+        if await self._passes(fault.delay_s):
+            await _in_json(request, handler)
+
+    def _bad_listing(self, fault: Fault, request: web.Request) -> web.Response:
+        campaign_id = request.query.get("campaign_id")
+        if fault.kind == "stale-listing":
+            last = self.store.last_client_at(self.clock() - fault.delay_s)
+        else:
+            last = self.store.last_of_oldest(fault.keep, campaign_id)
+        return _listed(Listing(self.store, campaign_id, last=last))
 
     def _too_many(self, key: int, at: float, details: str) -> web.Response:
         answer = _problem(429, "Rate limit exceeded", details)
@@ -144,8 +174,7 @@ class Service:
 
     async def _list_clients(self, request: web.Request) -> web.Response:
         """Source: API page, "List Clients". UNDOCUMENTED: a campaign that is not there gives an empty listing."""
-        listing = Listing(self.store, request.query.get("campaign_id"))
-        return web.Response(body=listing, content_type="application/json", charset="utf-8")
+        return _listed(Listing(self.store, request.query.get("campaign_id")))
 
     async def _add_client(self, request: web.Request) -> web.Response:
         """Source: API page, "Add Client". UNDOCUMENTED: a campaign that is not there is 404."""
@@ -160,15 +189,15 @@ class Service:
 
 
 class Listing:
-    """The JSON of a listing, some KB at a time, of the clients that are there when it begins.
+    """The JSON of a listing, some KB at a time: of the clients that are there when it begins, or of those up to `last`.
 
     However many they are, it holds a few of them at once, and lets the loop turn between two pieces.
     """
 
-    def __init__(self, store: Store, campaign_id: str | None) -> None:
+    def __init__(self, store: Store, campaign_id: str | None, *, last: int | None = None) -> None:
         self._store = store
         self._campaign_id = campaign_id
-        self._last = store.last_client()
+        self._last = store.last_client() if last is None else last
         self._after = 0
         self._lead = '{"clients":['
         self._ended = False
@@ -200,6 +229,10 @@ def _json(status: int, value: object) -> web.Response:
     return web.Response(status=status, text=_text(value), content_type="application/json")
 
 
+def _listed(listing: Listing) -> web.Response:
+    return web.Response(body=listing, content_type="application/json", charset="utf-8")
+
+
 def _problem(status: int, error: str, details: str) -> web.Response:
     """Source: API page, "Error Response"."""
     return _json(status, {"error": error, "details": details})
@@ -223,6 +256,22 @@ def _as_problem(error: web.HTTPException) -> web.Response:
     if "Allow" in error.headers:
         answer.headers["Allow"] = error.headers["Allow"]
     return answer
+
+
+async def _cut(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse | None:
+    """Send the head of an answer and half of its body, and close the connection; None if the sender is gone."""
+    assert isinstance(answer, web.Response)  # noqa: S101 - nothing but `_json` makes a 201
+    assert isinstance(answer.body, bytes)  # noqa: S101 - the same
+    cut = web.StreamResponse(status=answer.status, headers=answer.headers)
+    cut.content_length = len(answer.body)
+    try:
+        await cut.prepare(request)
+        await cut.write(answer.body[: len(answer.body) // 2])
+    except ConnectionError:
+        return None
+    if request.transport is not None:
+        request.transport.close()
+    return cut
 
 
 def _drop(request: web.Request) -> web.Response:

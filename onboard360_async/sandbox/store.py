@@ -6,9 +6,11 @@ Every method may be called from any thread, and takes microseconds, however many
 import os
 import sqlite3
 import threading
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Final, NamedTuple
 
 from onboard360_async.sandbox.body import NewClient
@@ -35,6 +37,10 @@ COMMIT;
 """
 _ALL: Final = "SELECT * FROM clients WHERE seq > ? AND seq <= ? ORDER BY seq"
 _OF_ONE: Final = "SELECT * FROM clients WHERE campaign_id = ? AND seq > ? AND seq <= ? ORDER BY seq"
+_LAST_OF_ALL: Final = "SELECT max(seq) FROM (SELECT seq FROM clients ORDER BY seq LIMIT :number)"
+_LAST_OF_ONE: Final = (
+    "SELECT max(seq) FROM (SELECT seq FROM clients WHERE campaign_id = :campaign ORDER BY seq LIMIT :number)"
+)
 
 
 class StoreError(Exception):
@@ -91,10 +97,13 @@ class Store:
         path: str | os.PathLike[str],
         *,
         now: Callable[[], datetime],
+        clock: Callable[[], float],
         new_id: Callable[[], str],
         new_code: Callable[[], str],
     ) -> None:
         self._now = now
+        self._clock = clock
+        self._added: list[tuple[float, int]] = []  # when this run created whom (`seq`), by the clock
         self._new_id = new_id
         self._new_code = new_code
         self._lock = threading.Lock()
@@ -107,6 +116,7 @@ class Store:
         except (sqlite3.Error, StoreError) as error:
             self._db.close()
             raise StoreError(f"cannot use {os.fspath(path)} as database: {error}") from error
+        self._last_of_before = self.last_client()  # whoever an earlier run created was created long ago
 
     def _prepare(self) -> None:
         marks = tuple(self._db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
@@ -160,12 +170,27 @@ class Store:
         row = (self._new_id(), new.campaign_id, *names, self._new_code(), _text_of(self._now()))
         with self._lock:
             made = self._db.execute("INSERT INTO clients VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *", row)
-            return StoredClient._make(made.fetchone())
+            client = StoredClient._make(made.fetchone())
+            self._added.append((self._clock(), client.seq))
+        return client
 
     def last_client(self) -> int:
         """The `seq` of the youngest client, 0 if there is none."""
         with self._lock:
             (last,) = self._db.execute("SELECT max(seq) FROM clients").fetchone()
+        return last or 0
+
+    def last_client_at(self, moment: float) -> int:
+        """The `seq` of the client that was the youngest at this second of the clock, 0 if there was none."""
+        with self._lock:
+            count = bisect_right(self._added, moment, key=itemgetter(0))
+            return self._added[count - 1][1] if count else self._last_of_before
+
+    def last_of_oldest(self, number: int, campaign_id: str | None = None) -> int:
+        """The `seq` of the youngest of so many oldest clients, of one campaign or of all; 0 if that is nobody."""
+        query = _LAST_OF_ALL if campaign_id is None else _LAST_OF_ONE
+        with self._lock:
+            (last,) = self._db.execute(query, {"campaign": campaign_id, "number": number}).fetchone()
         return last or 0
 
     def clients(

@@ -65,6 +65,7 @@ def complaint(capsys: pytest.CaptureFixture[str], *flags: str) -> str:
         (["--fault", "sneeze"], "drop-before"),
         (["--fault", "429:nth=x"], "nth"),
         (["--fault", "429:nth=0"], "nth"),
+        (["--fault", "cut-listing:keep=-1"], "keep"),
         (["--key", "sk_live_1"], "--allow-live-keys"),
         (["--limit", "0"], "limit"),
         (["--limit", "many"], "--limit"),

@@ -1,20 +1,25 @@
 """What goes wrong on demand: each kind leaves the store as it says, and the rules hit the requests they name."""
 
 import asyncio
+import json
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
-from onboard360_async.sandbox import KINDS, Sandbox
+from onboard360_async.sandbox import KINDS, Sandbox, server
 from onboard360_async.sandbox.faults import parse_fault
-from tests.sandbox.calls import CAMPAIGN, add, call, is_problem
+from tests.sandbox.calls import CAMPAIGN, Clock, add, call, is_problem
 
 
 async def is_dropped(sandbox: Sandbox, method: str, path: str, **options: Any) -> bool:
     try:
         await call(sandbox, method, path, **options)
-    except aiohttp.ClientConnectionError:
+    except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError):
         return True
     return False
 
@@ -82,6 +87,172 @@ async def test_delay_ends() -> None:
         sandbox.add_fault("delay", delay_s=0.001)
         assert (await add(sandbox)).status == 201
         assert sandbox.requests[0].status == 201
+
+
+async def until_created(sandbox: Sandbox, number: int = 1) -> None:
+    """Ask for campaigns, which lets the sandbox go on, until so many clients are there."""
+    while len(sandbox.clients()) < number:
+        assert (await call(sandbox, "GET", "/campaigns")).status == 200
+
+
+def header_of(kind: str) -> str:
+    return f"{kind}:delay=0.001" if kind in ("delay", "late-commit") else kind
+
+
+async def test_a_truncated_201_says_more_than_it_sends(caplog: pytest.LogCaptureFixture) -> None:
+    """The head is a whole answer's, half of the body follows, and the connection ends; what is no 201 stays whole."""
+    async with Sandbox() as sandbox:
+        sandbox.add_fault("truncated-201")
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(sandbox.url.rpartition(":")[2]))
+        body = json.dumps(JOHN["json"]).encode()
+        head = f"POST /api/v1/clients HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {sandbox.api_key}\r\n"
+        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        got, _, part = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        (client,) = sandbox.clients()
+        whole = json.dumps({"client": client}, separators=(",", ":")).encode()
+        assert got.startswith(b"HTTP/1.1 201 ")
+        assert f"Content-Length: {len(whole)}".encode() in got.split(b"\r\n")
+        assert part == whole[: len(whole) // 2]
+        assert is_problem(await call(sandbox, "POST", "/clients", data=b"no"), 400)
+        assert (await call(sandbox, "GET", "/clients")).body["clients"][0]["id"] == client["id"]
+        assert [request.status for request in sandbox.requests] == [201, 400, 200]
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []
+
+
+async def test_a_truncated_201_is_a_broken_answer_to_a_client() -> None:
+    """A client that reads the whole body is told that it is not whole."""
+    async with Sandbox() as sandbox:
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await add(sandbox, fault="truncated-201")
+        assert len(sandbox.clients()) == 1
+
+
+async def test_a_truncated_201_to_nobody_makes_no_noise(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever is gone before it comes gets none of it, and nobody logs a word; the client is there."""
+    in_json = server._in_json
+
+    async def gone(request: web.Request, handler: Any) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return await in_json(request, handler)
+
+    async with Sandbox() as sandbox:
+        monkeypatch.setattr(server, "_in_json", gone)
+        assert await is_dropped(sandbox, "POST", "/clients", fault="truncated-201", **JOHN)
+        assert len(sandbox.clients()) == 1
+        assert sandbox.requests[0].status is None
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+async def test_hang_after_commit_never_answers(monkeypatch: pytest.MonkeyPatch, threaded: bool) -> None:
+    """The client is there, others are served, and the sandbox's end closes the connection at once."""
+    monkeypatch.setattr("onboard360_async.sandbox.running._SHUTDOWN_S", 3600)
+    sandbox = Sandbox(limiter="off")
+    async with AsyncExitStack() as ends:
+        _ = ends.enter_context(sandbox) if threaded else await ends.enter_async_context(sandbox)
+        sandbox.add_fault("hang-after-commit", method="POST", delay_s=0.0)
+        hung = asyncio.create_task(is_dropped(sandbox, "POST", "/clients", **JOHN))
+        await until_created(sandbox)
+        for _ in range(20):
+            assert (await call(sandbox, "GET", "/clients")).status == 200
+        assert not hung.done()
+    assert await hung
+    assert [request.status for request in sandbox.requests if request.method == "POST"] == [None]
+
+
+async def test_whoever_gives_up_a_hanging_answer_is_free() -> None:
+    """The other side may close the connection; the client stays created."""
+    async with Sandbox(limiter="off") as sandbox:
+        sandbox.add_fault("hang-after-commit", method="POST", times=1)
+        hung = asyncio.create_task(add(sandbox))
+        await until_created(sandbox)
+        hung.cancel()
+        assert await asyncio.wait([hung])
+        assert (await add(sandbox)).status == 201
+        assert len(sandbox.clients()) == 2
+
+
+async def test_late_commit_closes_first_and_creates_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the connection is closed nobody is there; after the delay the client is, dated when it was created."""
+    days = iter(range(1, 9))
+    asked, passed = [], asyncio.Event()
+
+    async def passes(_service: object, delay_s: float | None) -> bool:
+        asked.append(delay_s)
+        return await passed.wait()
+
+    monkeypatch.setattr("onboard360_async.sandbox.server.Service._passes", passes)
+    async with Sandbox(
+        limiter="off", now=lambda: datetime(2026, 1, next(days), tzinfo=UTC), campaigns=["A"]
+    ) as sandbox:
+        campaign = sandbox.add_campaign("B")
+        sandbox.add_fault("late-commit", method="POST", delay_s=5.0, nth=2)
+        for email in ("a@example.com", "b@example.com"):
+            await is_dropped(sandbox, "POST", "/clients", json={"campaign_id": campaign, "email": email})
+        assert [client["email"] for client in sandbox.clients()] == ["a@example.com"]
+        passed.set()
+        await until_created(sandbox, 2)
+        clients = sandbox.clients()
+        assert (clients[1]["email"], clients[1]["created_at"]) == ("b@example.com", "2026-01-04T00:00:00Z")
+        assert (sandbox.requests[1].status, asked) == (None, [5.0])
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+async def test_what_would_be_committed_late_is_forgotten_at_the_end(tmp_path: Path, threaded: bool) -> None:
+    """The end does not wait for it; in the file nobody is there, and nothing is left running."""
+    sandbox = Sandbox(db=tmp_path / "state.db")
+    async with AsyncExitStack() as ends:
+        _ = ends.enter_context(sandbox) if threaded else await ends.enter_async_context(sandbox)
+        sandbox.add_fault("late-commit", delay_s=3600)
+        assert await is_dropped(sandbox, "POST", "/clients", **JOHN)
+        assert await is_dropped(sandbox, "GET", "/clients")
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    async with Sandbox(db=tmp_path / "state.db") as again:
+        assert again.clients() == []
+
+
+async def listed(sandbox: Sandbox, query: str = "", **options: Any) -> list[str]:
+    answer = await call(sandbox, "GET", f"/clients{query}", **options)
+    return [client["email"] for client in answer.body["clients"]]
+
+
+async def test_a_stale_listing_is_of_an_earlier_moment(tmp_path: Path) -> None:
+    """By the sandbox's own clock; whoever an earlier run created was there always, and POSTs are not its business."""
+    clock = Clock()
+    async with Sandbox(db=tmp_path / "state.db", clock=clock) as sandbox:
+        await add(sandbox, "old@example.com")
+    async with Sandbox(db=tmp_path / "state.db", clock=clock, limiter="off") as sandbox:
+        sandbox.add_fault("stale-listing", delay_s=5.0)
+        await add(sandbox, "a@example.com")
+        seen = [await listed(sandbox)]
+        clock.at += 4.9
+        await add(sandbox, "b@example.com")
+        seen.append(await listed(sandbox))
+        clock.at += 0.1
+        seen.append(await listed(sandbox))
+        clock.at += 4.9
+        seen.append(await listed(sandbox, f"?campaign_id={CAMPAIGN}"))
+        assert [len(each) for each in seen] == [1, 1, 2, 3]
+        assert seen[3] == ["old@example.com", "a@example.com", "b@example.com"]
+        assert (await call(sandbox, "GET", "/campaigns")).status == 200
+
+
+async def test_a_cut_listing_gives_the_oldest_and_says_nothing() -> None:
+    """`keep` of them, of the campaign that is asked for; it looks like a whole listing."""
+    async with Sandbox(campaigns=[(CAMPAIGN, "A"), ("b", "B")]) as sandbox:
+        for campaign, email in (("b", "x@b.de"), (CAMPAIGN, "x@a.de"), (CAMPAIGN, "y@a.de"), ("b", "y@b.de")):
+            sandbox.add_client(campaign, email)
+        assert await listed(sandbox, fault="cut-listing") == ["x@b.de"]
+        assert await listed(sandbox, f"?campaign_id={CAMPAIGN}", fault="cut-listing") == ["x@a.de"]
+        assert await listed(sandbox, fault="cut-listing:keep=0") == []
+        sandbox.add_fault("cut-listing", keep=3, times=1)
+        assert (await add(sandbox, "z@a.de")).status == 201
+        assert await listed(sandbox) == ["x@b.de", "x@a.de", "y@a.de"]
+        assert len(await listed(sandbox)) == 5
 
 
 async def statuses(sandbox: Sandbox, number: int, method: str = "GET", path: str = "/campaigns") -> list[int]:
@@ -165,19 +336,24 @@ async def test_the_limit_comes_before_the_faults() -> None:
         assert await statuses(sandbox, 2) == [500, 429]
 
 
-@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"hang-after-commit"}))  # that one has a test of its own
 async def test_a_request_may_ask_for_its_own_fault(kind: str) -> None:
     """The header X-Sandbox-Fault is about its request alone."""
-    async with Sandbox() as sandbox:
-        text = "delay:delay=0.001" if kind == "delay" else kind
-        dropped = await is_dropped(sandbox, "POST", "/clients", fault=text, **JOHN)
-        assert dropped is ("drop" in kind)
-        assert sandbox.requests[0].status == {"429": 429, "delay": 201}.get(kind, None if dropped else 500)
-        assert len(sandbox.clients()) == (kind in ("commit-then-drop", "500-after", "delay"))
+    async with Sandbox(limiter="off") as sandbox:
+        dropped = await is_dropped(sandbox, "POST", "/clients", fault=header_of(kind), **JOHN)
+        assert dropped is (kind in ("drop-before", "commit-then-drop", "truncated-201", "late-commit"))
+        expected = {"429": 429, "delay": 201, "truncated-201": 201, "stale-listing": 400, "cut-listing": 400}
+        assert sandbox.requests[0].status == expected.get(kind, None if dropped else 500)
+        if kind == "late-commit":
+            await until_created(sandbox)
+        created = ("commit-then-drop", "500-after", "delay", "truncated-201", "late-commit")
+        assert len(sandbox.clients()) == (kind in created)
         assert await statuses(sandbox, 1) == [200]
 
 
-@pytest.mark.parametrize("text", ["", "sneeze", "delay:delay=x", "delay:nth=2", "500-after:delay=-1", "429:x"])
+@pytest.mark.parametrize(
+    "text", ["", "sneeze", "delay:delay=x", "delay:nth=2", "500-after:delay=-1", "429:x", "cut-listing"]
+)
 async def test_a_header_that_asks_for_nonsense_is_a_400(text: str) -> None:
     """The error body says what is wrong, and nothing is done."""
     async with Sandbox() as sandbox:
@@ -197,6 +373,7 @@ async def test_a_header_that_asks_for_nonsense_is_a_400(text: str) -> None:
         ({"kind": "429", "path": "clients"}, "slash"),
         ({"kind": "delay", "delay_s": -1.0}, "delay"),
         ({"kind": "delay", "delay_s": float("inf")}, "delay"),
+        ({"kind": "cut-listing", "keep": -1}, "keep"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(options: Any, match: str) -> None:
@@ -209,7 +386,7 @@ def test_faults_are_read_from_text() -> None:
     """The form of the command's --fault and of the header, with all options."""
     assert parse_fault("429") == ("429", {})
     assert parse_fault(
-        " delay : method=POST, path=/clients,email=a@b.c,nth=3,times=1,probability=.1,seed=1,delay=2"
+        " delay : method=POST, path=/clients,email=a@b.c,nth=3,times=1,probability=.1,seed=1,delay=2,keep=5"
     ) == (
         "delay",
         {
@@ -221,6 +398,7 @@ def test_faults_are_read_from_text() -> None:
             "probability": 0.1,
             "seed": 1,
             "delay_s": 2.0,
+            "keep": 5,
         },
     )
     for text in ("429:nth", "429:nth=", "429:nth=x", "429:moon=full", "429:nth=1,,"):

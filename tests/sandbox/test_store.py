@@ -2,6 +2,7 @@
 
 import shutil
 import sqlite3
+import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.sandbox.calls import CAMPAIGN, add, call
 
 def a_store(path: str | Path = ":memory:", **options: Any) -> Store:
     numbers = iter(range(10**9))
-    options = {"now": lambda: datetime.now(UTC), "new_id": lambda: str(next(numbers)), **options}
+    options = {"now": lambda: datetime.now(UTC), "clock": lambda: 0.0, "new_id": lambda: str(next(numbers)), **options}
     return Store(path, new_code=options["new_id"], **options)
 
 
@@ -128,6 +129,30 @@ def test_times_are_utc_in_whole_seconds() -> None:
     store = a_store(now=lambda: datetime(2024, 1, 15, 11, 0, 0, 999_999, timezone(timedelta(hours=2))))
     store.add_campaign("A")
     assert store.campaigns()[0].created_at == "2024-01-15T09:00:00Z"
+    store.close()
+
+
+def test_the_past_is_known_by_the_clock(tmp_path: Path) -> None:
+    """Who was the youngest at a moment: of this run by its own times, and whoever was there before it always was."""
+    times = [10.0]
+    for first in (1, 4):
+        store = a_store(tmp_path / "state.db", clock=lambda: times[0], new_id=lambda: str(time.monotonic_ns()))
+        campaign = store.add_campaign("A")
+        for times[0] in (10.0, 20.0, 20.0):
+            store.add_client(NewClient(campaign_id=campaign, email="p@example.com"))
+        assert [store.last_client_at(at) - first for at in (0.0, 9.9, 10.0, 19.9, 20.0, 99.0)] == [-1, -1, 0, 0, 2, 2]
+        store.close()
+
+
+def test_the_oldest_are_counted_in_their_campaign() -> None:
+    """So many of one campaign, or of all; fewer if there are no more."""
+    store = a_store()
+    first, second = store.add_campaign("A"), store.add_campaign("B")
+    for campaign in (first, second, second, first):
+        store.add_client(NewClient(campaign_id=campaign, email="p@example.com"))
+    assert [store.last_of_oldest(number) for number in (0, 1, 2, 9)] == [0, 1, 2, 4]
+    assert [store.last_of_oldest(number, second) for number in (0, 1, 2, 9)] == [0, 2, 3, 3]
+    assert store.last_of_oldest(9, "nobody's") == 0
     store.close()
 
 
