@@ -84,6 +84,7 @@ def test_a_run_that_stops_early_is_8_and_says_how_to_go_on(
 ) -> None:
     """No connection in the middle: nothing is lost, and `imports resume` finishes."""
     monkeypatch.setattr("onboard360_async.transport.call.random.uniform", lambda *_: 0.0)
+    monkeypatch.setattr("onboard360_async.settings.IMPORT_MOST_UNSENT", 1)
     path = people(tmp_path, "a@x.de", "b@x.de")
     assert command("import", path, "--campaign", CAMPAIGN, "--dry-run").code == 0
     stopped = command("imports", "resume", path, "--yes", "--base-url", "http://127.0.0.1:9")

@@ -170,7 +170,7 @@ def adds_up(summary: Summary) -> None:
     assert counts.pop("rows") == sum(counts.values())
 
 
-def results(folder: Path, name: str = "results") -> list[dict[str, str]]:
+def results(folder: Path, name: str = "results", *, of: str = "people") -> list[dict[str, str]]:
     """What stands in the file of results, or of errors."""
-    with (folder / f"people.{name}.csv").open(newline="", encoding="utf-8-sig") as file:
+    with (folder / f"{of}.{name}.csv").open(newline="", encoding="utf-8-sig") as file:
         return list(csv.DictReader(file))
