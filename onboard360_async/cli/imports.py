@@ -17,7 +17,7 @@ from onboard360_async.cli.shelf import journals
 from onboard360_async.cli.telling import next_lines, summary_lines
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import ImportJob
-from onboard360_async.importer.books import open_books
+from onboard360_async.importer.books import check_not_purged, open_books
 from onboard360_async.importer.glance import Stand, glance_at
 from onboard360_async.importer.places import journal_of
 from onboard360_async.importer.purge import check_may_purge, files_to_purge, purge
@@ -98,6 +98,7 @@ def reconcile_import(access: Access, file: Path, **options: Any) -> int:
 def write_import(file: Path, form: str | None, output: Path | None) -> None:
     """Write results and errors beside the list, as the books stand now; or the results alone to FILE or stdout."""
     with open_books(journal_of(file)) as journal:
+        check_not_purged(journal)
         if output is not None:
             write_results(journal, sys.stdout if output == _STDOUT else output, form)
             sys.stdout.flush()

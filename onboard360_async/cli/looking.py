@@ -38,7 +38,7 @@ def _record(path: Path) -> dict[str, object]:
         return record | {"state": "held by a run"}
     except ConfigurationError as error:
         click.echo(f"{path}: {error}", err=True)
-        return record | {"state": "damaged"}
+        return record | {"state": "unreadable"}
     runs = [run.ended_at or run.began_at for run in glance.runs]
     last = {"last_run": _moment(runs[-1]) if runs else None}
     return record | {"state": str(glance.stand)} | asdict(glance.summary) | last

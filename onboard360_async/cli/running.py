@@ -35,7 +35,13 @@ async def run_with(access: Access, opened: Opened, wishes: Wishes, *, send: bool
     """Reach the service and run an import there."""
     waiting = Waiting()  # for the listing before the plan; afterwards the progress tells
     async with access.open(on_event=waiting) as api:
-        return await run_import(api, opened(api), wishes, send=send, on_loaded=waiting.end)
+        job = opened(api)
+
+        def on_loaded() -> None:
+            waiting.end()
+            remember(job.journal_path)
+
+        return await run_import(api, job, wishes, send=send, on_loaded=on_loaded)
 
 
 async def run_import(
@@ -49,7 +55,6 @@ async def run_import(
     """The whole of an import at a prompt; the exit code. `send` False: only look for the rows in doubt."""
     interruption, failure = Interruption(job), None
     async with job:
-        remember(job.journal_path)
         if wishes.spooled is not None:
             job.note_written(wishes.spooled)  # a kill would leave it there
         job.write_as(wishes.results_format, excel_safe=wishes.excel_safe)

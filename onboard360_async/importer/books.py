@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from onboard360_async.errors import ConfigurationError
+from onboard360_async.importer.glance import is_purged
 from onboard360_async.importer.journal import Journal
 from onboard360_async.sqlite import told
 
-__all__ = ["check_there", "open_books"]
+__all__ = ["check_not_purged", "check_there", "open_books"]
 
 
 @contextmanager
@@ -24,6 +25,12 @@ def open_books(path: Path) -> Iterator[Journal]:
             yield journal
         finally:
             journal.close()
+
+
+def check_not_purged(journal: Journal) -> None:
+    """ConfigurationError if nobody in it can be recognised any more."""
+    if is_purged(journal):
+        raise ConfigurationError(f"The journal {journal.path} was purged; nobody is left in it.")
 
 
 def check_there(path: Path) -> None:

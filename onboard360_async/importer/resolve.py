@@ -1,7 +1,7 @@
 """A human's word on a row that no listing could settle. Asks nobody and sends nothing."""
 
-from onboard360_async.errors import ConfigurationError, ValidationError
-from onboard360_async.importer.glance import is_purged
+from onboard360_async.errors import ValidationError
+from onboard360_async.importer.books import check_not_purged
 from onboard360_async.importer.journal import Journal, Record, State
 from onboard360_async.models import email_key
 
@@ -15,8 +15,7 @@ def row_in_doubt(journal: Journal, *, line: int | None = None, email: str | None
 
     ValidationError if there is none, if there are several, or if its fate is known.
     """
-    if is_purged(journal):
-        raise ConfigurationError(f"The journal {journal.path} was purged; nothing is left to decide about.")
+    check_not_purged(journal)
     if line is not None:
         found = journal.db.execute("SELECT * FROM rows WHERE position IS NOT NULL AND line = ?", (line,)).fetchall()
         what = f"on line {line}"

@@ -215,3 +215,4 @@ def test_the_demo_shows_the_whole_way(command: Command, tmp_path: Path) -> None:
     assert "247 clients streamed back, 247 are in the sandbox" in said.out
     assert re.search(r"429s = 0 \(the sandbox counts 0\)", said.out)
     assert len([row for row in rows(tmp_path) if row["link"]]) == 247
+    assert str(tmp_path) not in command("imports", "list").out  # it is no import of the user's

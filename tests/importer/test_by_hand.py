@@ -31,6 +31,14 @@ async def unresolved(folder: Path, service: Service, *emails: str) -> Path:
     return journal_beside(path)
 
 
+def test_books_that_are_not_there_are_told_and_not_made(tmp_path: Path) -> None:
+    """Nor is a name that no file can have."""
+    for name in ("none.onboard360.db", "n" * 5_000):
+        with pytest.raises(errors.ConfigurationError), open_books(tmp_path / name):
+            pass
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- at a glance ---
 
 
