@@ -97,7 +97,7 @@ def _list_of(file: Path, journal: Path | None) -> Iterator[tuple[Path, Path | No
     if books != journal_beside(books):
         raise ConfigurationError("What comes from stdin has its results beside its journal: name that *.onboard360.db.")
     if sys.stdin.isatty():
-        click.echo("Reading the list from this terminal, until Ctrl-D.", err=True)
+        click.echo("Reading the list from this terminal; end it with Ctrl-D, twice if need be.", err=True)
     spooled = spool_stdin(sys.stdin.buffer, books)
     try:
         yield spooled, books

@@ -51,7 +51,7 @@ def list_imports(folders: tuple[Path, ...], form: str, output: Path | None) -> N
 @_FILE
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 def show_import(file: Path, form: str) -> None:
-    """How an import stands: its rows, campaigns and runs, who cannot be told about, and what to do next."""
+    """How an import stands: its rows, campaigns and runs, whom nobody can tell about, and what to do next."""
     with open_books(journal_of(file)) as journal:
         glance = glance_at(journal)
     show_books(glance, form)
