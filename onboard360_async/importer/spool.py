@@ -55,7 +55,8 @@ class Spool:
 
     def invalid(self, row: Row, problem: Problem) -> None:
         """A row that cannot be sent."""
-        values = {"field": problem.field, "error": problem.reason, "details": problem.value}
+        said = {"field": problem.field, "error": problem.reason, "details": problem.value}
+        values = {name: storable(value) for name, value in said.items()}
         self._insert(row, state=State.INVALID, seq=self._journal.next_seq(), **values)
 
     def valid(self, row: Row, client: NewClient) -> None:
@@ -64,7 +65,7 @@ class Spool:
         # added twice by a list that names them twice (tests/importer/test_job.py).
         key = email_key(client.email)
         known = self._next_occurrence(client.campaign_id, key)
-        text = json.dumps(asdict(client))
+        text = json.dumps(asdict(client, recurse=False))
         if isinstance(known, int):
             identity = {"campaign_id": client.campaign_id, "email_key": key, "occurrence": known}
             self._insert(row, state=State.PLANNED, client=text, **identity)
@@ -118,4 +119,4 @@ class Spool:
         self._position += 1
         values |= {"position": self._position, "line": row.line, "cells": json.dumps(list(row.cells))}
         names, marks = ", ".join(values), ", ".join("?" * len(values))
-        self._db.execute(f"INSERT INTO rows ({names}) VALUES ({marks})", tuple(map(storable, values.values())))  # noqa: S608 - our own names
+        self._db.execute(f"INSERT INTO rows ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608 - our own names
