@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from onboard360_async.bridge import begin, iterate, run
 from onboard360_async.importer import Audit, Files, ImportJob, Outcome, Outcomes, Plan, Summary
@@ -13,6 +14,7 @@ from onboard360_async.models import Client, NewClient
 
 __all__ = ["BlockingImport", "BlockingListing"]
 
+T = TypeVar("T")
 Item = Mapping[str, object] | NewClient
 _BATCH: Final = 500  # rows handed over at once
 
@@ -88,22 +90,39 @@ class BlockingImport:
         """What became of the rows after the outcome with this `seq`, of earlier runs, too."""
         return iterate(lambda: self._job.outcomes(since=since))
 
-    def _told(self, begin: Callable[[], Outcomes]) -> Iterator[Outcome]:
-        async def begun() -> Outcomes:
-            return begin()
+    def write_files(self) -> Files | None:
+        """Write results and errors beside the list, as the books stand now; None for rows without a file."""
+        return self._at_once(self._job.write_files)
 
-        outcomes = run(begun)  # the journal belongs to the private loop's thread
+    def write_as(self, form: str | None = None, *, excel_safe: bool | None = None) -> None:
+        """How results are written from now on, "csv" or "jsonl", by the runs that go on with this one too."""
+        self._at_once(lambda: self._job.write_as(form, excel_safe=excel_safe))
+
+    def write_report(self, path: Path, *, people: bool = False, limit: int, window_s: float) -> None:
+        """Write a page about the import as it stands now; `limit` requests a `window_s` are what it was held to."""
+        self._at_once(lambda: self._job.write_report(path, people=people, limit=limit, window_s=window_s))
+
+    def _at_once(self, call: Callable[[], T]) -> T:
+        """Done over there, where the journal is."""
+
+        async def called() -> T:
+            return call()
+
+        return run(called)
+
+    def _told(self, begin: Callable[[], Outcomes]) -> Iterator[Outcome]:
+        outcomes = self._at_once(begin)
         return iterate(lambda: _each(outcomes))
 
     @property
     def summary(self) -> Summary:
         """All rows of the list by what became of them."""
-        return run(self._job.counted)
+        return self._at_once(lambda: self._job.summary)
 
     @property
     def audit(self) -> Audit | None:
         """What the last listing said against the books; None if no run came to its end."""
-        return run(self._job.looked_back)
+        return self._at_once(lambda: self._job.audit)
 
     @property
     def files(self) -> Files | None:

@@ -44,7 +44,7 @@ async def from_import(url: str, store: str, folder: Path) -> None:
     people = [{"campaign_id": CAMPAIGN, "email": f"c{number}@x.de"} for number in range(EACH)]
     async with (
         AsyncOnboard360("sk_test_1", base_url=url, budget=store, max_retries=0) as api,
-        api.open_import(people, journal=folder / "people.db") as job,
+        api.open_import(people, journal=folder / "people.db", settle_s=0) as job,
     ):
         await job.load()
         async for _ in job.run():

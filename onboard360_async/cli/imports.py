@@ -17,12 +17,12 @@ from onboard360_async.cli.shelf import journals
 from onboard360_async.cli.telling import next_lines, summary_lines
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import ImportJob
-from onboard360_async.importer.books import check_not_purged, open_books
-from onboard360_async.importer.glance import Stand, glance_at
 from onboard360_async.importer.places import journal_of
-from onboard360_async.importer.purge import check_may_purge, files_to_purge, purge
-from onboard360_async.importer.resolve import resolve_created, resolve_not_created, row_in_doubt
 from onboard360_async.importer.results import FORMATS, write_as, write_beside, write_results
+from onboard360_async.importer.upkeep.books import check_not_purged, open_books
+from onboard360_async.importer.upkeep.glance import Stand, glance_at
+from onboard360_async.importer.upkeep.purge import check_may_purge, files_to_purge, purge
+from onboard360_async.importer.upkeep.resolve import resolve_created, resolve_not_created, row_in_doubt
 
 __all__ = ["imports"]
 

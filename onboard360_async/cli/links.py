@@ -11,8 +11,8 @@ from onboard360_async.cli.flags import output_flags
 from onboard360_async.cli.shelf import journals
 from onboard360_async.cli.show import show
 from onboard360_async.errors import ConfigurationError, ImportLockedError
-from onboard360_async.importer.books import open_books
-from onboard360_async.importer.find import Found, find_person
+from onboard360_async.importer.upkeep.books import open_books
+from onboard360_async.importer.upkeep.find import Found, find_person
 
 __all__ = ["links"]
 

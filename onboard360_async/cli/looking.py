@@ -12,9 +12,9 @@ from attrs import asdict
 from onboard360_async.cli.show import show
 from onboard360_async.cli.telling import summary_lines
 from onboard360_async.errors import ConfigurationError, ImportLockedError
-from onboard360_async.importer.books import open_books
-from onboard360_async.importer.glance import Glance, glance_at
 from onboard360_async.importer.outcomes import Summary
+from onboard360_async.importer.upkeep.books import open_books
+from onboard360_async.importer.upkeep.glance import Glance, glance_at
 
 __all__ = ["list_books", "show_books"]
 

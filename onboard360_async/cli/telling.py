@@ -10,7 +10,7 @@ from onboard360_async.budget import Budget
 from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.progress import duration, eta_s, rows
 from onboard360_async.importer import Audit, Plan, Rules, Summary
-from onboard360_async.importer.glance import Glance
+from onboard360_async.importer.upkeep.glance import Glance
 
 __all__ = ["looking_lines", "next_lines", "plan_lines", "sent_at_most", "summary_lines"]
 

@@ -14,9 +14,7 @@ from typing import Any, Self
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ValidationError
 from onboard360_async.importer.audit import audited
-from onboard360_async.importer.books import check_there
 from onboard360_async.importer.events import fill_links, take_events
-from onboard360_async.importer.glance import Glance, glance_at
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.listed import Baseline
 from onboard360_async.importer.load import Campaigns, FindCampaign, Reading, load_list
@@ -30,6 +28,8 @@ from onboard360_async.importer.rules import Rules
 from onboard360_async.importer.run import Add, Listing, Outcomes
 from onboard360_async.importer.source import Rows
 from onboard360_async.importer.tables import STEP
+from onboard360_async.importer.upkeep.books import check_there
+from onboard360_async.importer.upkeep.glance import Glance, glance_at
 from onboard360_async.models import NewClient
 from onboard360_async.sqlite import told
 
@@ -224,14 +224,6 @@ class ImportJob:
     def audit(self) -> Audit | None:
         """What the last listing said against the books; None if no run came to its end."""
         return audited(self._open()) if self._journal is not None else self._at_the_end()[1]
-
-    async def counted(self) -> Summary:
-        """The summary, for callers on another thread than the journal's."""
-        return self.summary
-
-    async def looked_back(self) -> Audit | None:
-        """The audit, likewise."""
-        return self.audit
 
     def write_files(self) -> Files | None:
         """Write results and errors beside the list, as the books stand now; None for rows without a file."""

@@ -11,12 +11,12 @@ from attrs import asdict, field, frozen
 
 from onboard360_async.errors import ConfigurationError, ValidationError
 from onboard360_async.importer.columns import columns_of
-from onboard360_async.importer.csv_file import open_csv
-from onboard360_async.importer.encoding import mark_of
-from onboard360_async.importer.json_file import open_json
+from onboard360_async.importer.forms.csv_file import open_csv
+from onboard360_async.importer.forms.encoding import mark_of
+from onboard360_async.importer.forms.json_file import open_json
+from onboard360_async.importer.forms.table import AROUND, Record, Table, is_blank
+from onboard360_async.importer.forms.xlsx_file import open_xlsx
 from onboard360_async.importer.rows import EXCEL_SAFE, FIELDS, Problem, Row
-from onboard360_async.importer.table import AROUND, Record, Table, is_blank
-from onboard360_async.importer.xlsx_file import open_xlsx
 from onboard360_async.models import NewClient
 
 __all__ = ["FORMS", "ListFile", "Rows", "open_list", "rows_of"]

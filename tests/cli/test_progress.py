@@ -10,7 +10,7 @@ from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.progress import Progress, duration, rows
 from onboard360_async.cli.telling import next_lines, plan_lines, sent_at_most, summary_lines
 from onboard360_async.importer import Audit, Plan, Problem, Rules, Summary, Unresolved
-from onboard360_async.importer.glance import Glance, Stand
+from onboard360_async.importer.upkeep.glance import Glance, Stand
 
 NOTHING = dict.fromkeys(attrs.fields_dict(Summary), 0)
 PLAN = Plan(

@@ -9,13 +9,13 @@ import pytest
 
 from onboard360_async import errors
 from onboard360_async.importer import Adopted, Created, Outcomes, Rules, journal_beside
-from onboard360_async.importer.books import open_books
-from onboard360_async.importer.find import find_person
-from onboard360_async.importer.glance import Stand, glance_at
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.places import journal_of
-from onboard360_async.importer.purge import check_may_purge, files_to_purge, purge
-from onboard360_async.importer.resolve import resolve_created, resolve_not_created, row_in_doubt
+from onboard360_async.importer.upkeep.books import open_books
+from onboard360_async.importer.upkeep.find import find_person
+from onboard360_async.importer.upkeep.glance import Stand, glance_at
+from onboard360_async.importer.upkeep.purge import check_may_purge, files_to_purge, purge
+from onboard360_async.importer.upkeep.resolve import resolve_created, resolve_not_created, row_in_doubt
 from onboard360_async.importer.whole_file import part_of
 from tests.importer.double import CAMPAIGN, Service, adds_up, finish, job_of, lost, people
 

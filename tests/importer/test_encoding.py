@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from onboard360_async import errors
-from onboard360_async.importer import encoding as encoding_module
+from onboard360_async.importer.forms import encoding as encoding_module
 from onboard360_async.importer.source import open_list
 from tests.importer.lists import read, write
 

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onboard360_async import errors
-from onboard360_async.importer.books import open_books
+from onboard360_async.importer.forms.table import is_blank
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.places import journal_beside
 from onboard360_async.importer.results import guarded, write_as, write_beside, write_results, written
 from onboard360_async.importer.rows import Problem, Row
 from onboard360_async.importer.source import open_list
 from onboard360_async.importer.spool import Spool
-from onboard360_async.importer.table import is_blank
+from onboard360_async.importer.upkeep.books import open_books
 from onboard360_async.models import NewClient
 from tests.importer.double import CAMPAIGN, Service, finish, job_of, people
 

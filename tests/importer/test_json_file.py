@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from onboard360_async import errors, settings
-from onboard360_async.importer import json_array
+from onboard360_async.importer.forms import json_array
 from onboard360_async.importer.rows import Row
 from onboard360_async.importer.source import open_list
 from tests.importer.lists import read, write

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.report import write_report
-from onboard360_async.importer.report_axis import SECOND, Scale, local, make_axis, next_step, zone
-from onboard360_async.importer.report_data import GROUPS, Fates, axis_of, fates_of, requests_of, runs_of
-from onboard360_async.importer.report_plot import draw_fates
-from onboard360_async.importer.report_words import clock, duration, escaped, masked, number, share
+from onboard360_async.importer.report.axis import SECOND, Scale, local, make_axis, next_step, zone
+from onboard360_async.importer.report.data import GROUPS, Fates, axis_of, fates_of, requests_of, runs_of
+from onboard360_async.importer.report.plot import draw_fates
+from onboard360_async.importer.report.words import clock, duration, escaped, masked, number, share
 from onboard360_async.importer.rows import Problem, Row
 from onboard360_async.importer.spool import Spool
 from onboard360_async.importer.tables import transaction

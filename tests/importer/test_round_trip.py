@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from onboard360_async.importer.forms.table import AROUND, is_blank
 from onboard360_async.importer.rows import FIELDS, Row
-from onboard360_async.importer.table import AROUND, is_blank
 from tests.importer.lists import read, write
 from tests.importer.workbook import write_workbook
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from onboard360_async import errors, settings
-from onboard360_async.importer import xlsx_size
+from onboard360_async.importer.forms import xlsx_size
 from onboard360_async.importer.source import open_list
 from tests.importer.lists import read, write
 from tests.importer.workbook import Cell, write_workbook

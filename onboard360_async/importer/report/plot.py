@@ -9,9 +9,9 @@ from typing import Final
 
 from attrs import frozen
 
-from onboard360_async.importer.report_axis import SECOND, Axis, Scale
-from onboard360_async.importer.report_data import GROUPS, Fates, Requests
-from onboard360_async.importer.report_words import duration, escaped, number
+from onboard360_async.importer.report.axis import SECOND, Axis, Scale
+from onboard360_async.importer.report.data import GROUPS, Fates, Requests
+from onboard360_async.importer.report.words import duration, escaped, number
 
 __all__ = ["draw_fates", "draw_requests"]
 

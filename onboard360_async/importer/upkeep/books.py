@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from onboard360_async.errors import ConfigurationError
-from onboard360_async.importer.glance import is_purged
 from onboard360_async.importer.journal import Journal
+from onboard360_async.importer.upkeep.glance import is_purged
 from onboard360_async.sqlite import told
 
 __all__ = ["check_not_purged", "check_there", "open_books"]

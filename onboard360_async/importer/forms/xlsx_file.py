@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ValidationError
-from onboard360_async.importer.table import AROUND, Record, Table, is_blank
-from onboard360_async.importer.xlsx_size import most_cells
+from onboard360_async.importer.forms.table import AROUND, Record, Table, is_blank
+from onboard360_async.importer.forms.xlsx_size import most_cells
 
 if TYPE_CHECKING:
     from python_calamine import CalamineSheet, CalamineWorkbook

@@ -9,7 +9,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from onboard360_async.importer.table import Record
+from onboard360_async.importer.forms.table import Record
 
 __all__ = ["Broken", "decode", "record_of"]
 

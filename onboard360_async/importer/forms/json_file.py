@@ -13,10 +13,10 @@ from attrs import frozen
 
 from onboard360_async import settings
 from onboard360_async.errors import ValidationError
-from onboard360_async.importer.encoding import MARKED, encoding_of
-from onboard360_async.importer.json_array import elements
-from onboard360_async.importer.json_value import Broken, decode, record_of
-from onboard360_async.importer.table import AROUND, Record, Table
+from onboard360_async.importer.forms.encoding import MARKED, encoding_of
+from onboard360_async.importer.forms.json_array import elements
+from onboard360_async.importer.forms.json_value import Broken, decode, record_of
+from onboard360_async.importer.forms.table import AROUND, Record, Table
 
 __all__ = ["open_json"]
 

@@ -11,8 +11,8 @@ from typing import Final, TextIO
 from attrs import frozen
 
 from onboard360_async.errors import ConfigurationError, ValidationError
-from onboard360_async.importer.encoding import MARKED, encoding_of
-from onboard360_async.importer.table import AROUND, Record, Table
+from onboard360_async.importer.forms.encoding import MARKED, encoding_of
+from onboard360_async.importer.forms.table import AROUND, Record, Table
 
 __all__ = ["open_csv"]
 

@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Final
 
-from onboard360_async.importer.report_axis import SECOND, local, zone
+from onboard360_async.importer.report.axis import SECOND, local, zone
 
 __all__ = ["clock", "duration", "escaped", "masked", "number", "share"]
 

@@ -1,8 +1,8 @@
 """A human's word on a row that no listing could settle. Asks nobody and sends nothing."""
 
 from onboard360_async.errors import ValidationError
-from onboard360_async.importer.books import check_not_purged
 from onboard360_async.importer.journal import Journal, Record, State
+from onboard360_async.importer.upkeep.books import check_not_purged
 from onboard360_async.models import email_key
 
 __all__ = ["resolve_created", "resolve_not_created", "row_in_doubt"]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from onboard360_async.importer.journal import Journal, Record, State
-from onboard360_async.importer.report_words import escaped, masked, number
+from onboard360_async.importer.report.words import escaped, masked, number
 from onboard360_async.importer.rows import FIELDS
 
 __all__ = ["MOST", "rows_in_need"]

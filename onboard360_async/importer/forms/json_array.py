@@ -10,7 +10,7 @@ from typing import Final, TextIO
 
 from onboard360_async import settings
 from onboard360_async.errors import ValidationError
-from onboard360_async.importer.json_value import decode
+from onboard360_async.importer.forms.json_value import decode
 
 __all__ = ["elements"]
 

@@ -8,7 +8,7 @@ from typing import Final
 from attrs import define, frozen
 
 from onboard360_async.importer.journal import Journal, State
-from onboard360_async.importer.report_axis import SECOND, Axis, make_axis
+from onboard360_async.importer.report.axis import SECOND, Axis, make_axis
 
 __all__ = ["GROUPS", "Fates", "Requests", "Run", "axis_of", "fates_of", "requests_of", "runs_of"]
 

@@ -14,11 +14,11 @@ from onboard360_async.importer.audit import audited
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.outcomes import Summary
 from onboard360_async.importer.places import beside_list
-from onboard360_async.importer.report_axis import Axis
-from onboard360_async.importer.report_data import GROUPS, Fates, Requests, axis_of, fates_of, requests_of, runs_of
-from onboard360_async.importer.report_plot import draw_fates, draw_requests
-from onboard360_async.importer.report_rows import rows_in_need
-from onboard360_async.importer.report_words import clock, duration, escaped, number, share
+from onboard360_async.importer.report.axis import Axis
+from onboard360_async.importer.report.data import GROUPS, Fates, Requests, axis_of, fates_of, requests_of, runs_of
+from onboard360_async.importer.report.plot import draw_fates, draw_requests
+from onboard360_async.importer.report.rows import rows_in_need
+from onboard360_async.importer.report.words import clock, duration, escaped, number, share
 from onboard360_async.importer.whole_file import whole_file
 
 __all__ = ["write_report"]
@@ -54,7 +54,7 @@ def _page(journal: Journal, *, people: bool, limit: int, window_s: float) -> Ite
     source = journal.fact("source")
     name = Path(source).name if source else "rows from a program"
     summary = journal.summary()
-    css = (files("onboard360_async.importer") / "report.css").read_text(encoding="utf-8")
+    css = (files(__package__) / "report.css").read_text(encoding="utf-8")
     yield (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'

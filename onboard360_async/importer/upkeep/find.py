@@ -7,8 +7,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from onboard360_async.importer.glance import moment_of
 from onboard360_async.importer.journal import Journal
+from onboard360_async.importer.upkeep.glance import moment_of
 from onboard360_async.models import email_key
 
 __all__ = ["Found", "find_person"]

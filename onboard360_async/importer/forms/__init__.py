@@ -1,0 +1,1 @@
+"""The forms of lists: CSV and TSV, JSON lines and arrays, workbooks. Each gives a `Table`; `source` is their door."""
