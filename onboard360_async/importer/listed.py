@@ -124,7 +124,8 @@ class Seen:
             return "the listing lacks a client who was there before: it is cut, paged or out of date"
         if self._has(_LACKS_OURS):
             return "the listing lacks a client of this import: it is cut, paged or out of date"
-        # UNDOCUMENTED: whether the service keeps an address as it was sent. If not, nobody can be looked for by it.
+        # UNDOCUMENTED: whether the service keeps an address as it was sent. If not, nobody can be looked for by it
+        # (tests/importer/test_settle.py).
         if self._has(_RENAMED):
             return "the service shows a client of this import under another address than the one that was sent"
         return None
