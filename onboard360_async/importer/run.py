@@ -152,11 +152,12 @@ class Outcomes:
     # --- the whole ---
 
     async def _work_all(self) -> None:
+        ending = "failed"
         try:
             self._journal.begin_run()
             await self._send_and_settle()
-            ending = "stopped" if self._stopping else "finished"
-            self._journal.end_run("failed" if self._failure is not None else ending)
+            if self._failure is None:
+                ending = self._ending()
         except BaseExceptionGroup as group:  # the journal itself failed: what was under way stays in doubt there
             self._stop_for(group.exceptions[0])
         except Onboard360Error as error:
@@ -164,7 +165,14 @@ class Outcomes:
             self._stop_for(failed(what, error, self._journal.path))
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever reads must hear of it
             self._stop_for(error)
+        with suppress(sqlite3.Error):
+            self._journal.end_run(ending)
         self._ready.put_nowait(None)
+
+    def _ending(self) -> str:
+        if self._stopping:
+            return "stopped"
+        return "limit reached" if self._may_begin and self._is_at_limit() else "finished"
 
     async def _tell(self, *outcomes: Outcome) -> None:
         """Hand outcomes to whoever reads. No await between their notes and this, or their order would be another."""

@@ -236,6 +236,32 @@ def test_a_rate_is_kept() -> None:
     assert all(later - sooner >= 60 - 0.01 for sooner, later in zip(times, times[31:], strict=False))
 
 
+def test_each_run_says_how_it_ended(tmp_path: Path) -> None:
+    """For whoever looks at the journal later: at its limit, cancelled, failed, stopped, or finished."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop, {"c@x.de": ["committed"]}), tmp_path / "books.db"
+        await finish(world.job(rows(*"abcde"), journal, limit=1))
+        async with world.job(None, journal) as job:
+            async for _ in job.run():
+                break
+        async with world.job(None, journal) as job:
+            await job.load()
+            world.is_up = False
+            with pytest.raises(errors.ImportFailedError):
+                assert [_ async for _ in job.run()]
+        world.is_up = True
+        async with world.job(None, journal) as job:
+            await job.load()
+            job.stop()
+            assert [_ async for _ in job.run()] == []
+        async with world.job(None, journal) as job:
+            assert [_ async for _ in job.run()]
+            return [run.ending for run in job.glance().runs]
+
+    assert run(main) == ["limit reached", "cancelled", "failed", "stopped", "finished"]
+
+
 def test_a_limit_is_kept() -> None:
     """Five rows of this run, those that were refused or lost included; the rest is planned."""
     names = [f"p{number:02}" for number in range(9)]
