@@ -82,6 +82,10 @@ class Journal:
         self._seq = self._seq + 1 if until is None else max(self._seq, until)
         return self._seq
 
+    def keep_seq(self) -> None:
+        """Note the last number: its row is about to lose it, and it is not to be given again by a later run."""
+        self.note("seq", str(self._seq))
+
     # --- the list ---
 
     def fact(self, name: str) -> str | None:
@@ -111,6 +115,7 @@ class Journal:
 
     def send_existing(self) -> None:
         """Plan the rows of those who were there before, too."""
+        self.keep_seq()
         self.db.execute(
             "UPDATE rows SET state = ?, seq = NULL, client_id = NULL WHERE state = ? AND sending_at IS NULL",
             (State.PLANNED, State.EXISTING),
@@ -207,6 +212,7 @@ class Journal:
 
     def planned_again(self, row_id: int) -> None:
         """It was shown that its request created nobody: it may be sent again."""
+        self.keep_seq()
         self._set(row_id, State.PLANNED, sending_at=None, ended_at=None, absent=0, created=0)
 
     def unresolved(self, row_id: int, reason: str, *, absent: bool = False) -> None:
@@ -218,6 +224,7 @@ class Journal:
         others are looked for again.
         """
         with transaction(self.db):
+            self.keep_seq()
             if plan:
                 self.db.execute(
                     "UPDATE rows SET state = ?, absent = 0, error = NULL, seq = NULL, sending_at = NULL"

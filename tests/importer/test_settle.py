@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 
 from onboard360_async import errors
 from onboard360_async.importer import Adopted, Audit, Created, ImportJob, Invalid, SkippedExisting, Unresolved
+from onboard360_async.importer.upkeep.books import open_books
+from onboard360_async.importer.upkeep.resolve import resolve_not_created, row_in_doubt
 from onboard360_async.models import Client, NewClient
 from tests.budget.virtual import VirtualLoop, run
 from tests.importer.double import adds_up
@@ -207,6 +209,28 @@ def test_numbers_of_outcomes_are_never_given_twice(tmp_path: Path) -> None:
             return [type(outcome) async for outcome in job.outcomes(since=last)]
 
     assert run(main) == [Invalid]
+
+
+def test_a_number_is_not_given_again_to_a_row_that_is_open_again(tmp_path: Path) -> None:
+    """The last outcome was taken back, by a human or a run that failed: its number stays that of what was told."""
+
+    async def main(loop: VirtualLoop, by_hand: bool) -> Any:
+        world, journal = World(loop, {"b@x.de": ["dropped"]}), tmp_path / f"{by_hand}.db"
+        outcomes, _ = await finish(world.job(rows("a", "b"), journal, on_ambiguous="hold"))
+        if by_hand:
+            with open_books(journal) as books:
+                resolve_not_created(books, row_in_doubt(books, email="b@x.de"))
+        else:
+            world.down_until_s = loop.time() + 600
+            with pytest.raises(errors.ImportFailedError):
+                await finish(world.job(None, journal))
+            loop.skip(600)
+        await finish(world.job(None, journal))
+        async with world.job(None, journal) as job:
+            return [type(outcome) async for outcome in job.outcomes(since=outcomes[-1].seq)]
+
+    for by_hand in (True, False):
+        assert run(main, by_hand) == [Created]
 
 
 @pytest.mark.parametrize("ahead_s", [-3600.0, 0.0, 3600.0])
