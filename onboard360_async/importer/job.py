@@ -282,6 +282,7 @@ class ImportJob:
         if not skip:
             journal.send_existing()
         elif journal.fact("if_exists") == "send":
+            journal.compare_anew()
             for campaign_id in journal.campaigns():
                 for _ in Baseline.again(journal, campaign_id):
                     await asyncio.sleep(0)

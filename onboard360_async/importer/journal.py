@@ -121,6 +121,12 @@ class Journal:
             (State.PLANNED, State.EXISTING),
         )
 
+    def compare_anew(self) -> None:
+        """Compare planned rows that are not in the list anew, should they come back into it."""
+        self.db.execute(
+            "UPDATE rows SET compared = 0 WHERE state = ? AND position IS NULL AND compared", (State.PLANNED,)
+        )
+
     def was_there(self, campaign_id: str, client_id: str) -> bool:
         """Whether a client was in the campaign before this import began."""
         query = "SELECT 1 FROM known WHERE campaign_id = ? AND client_id = ?"

@@ -476,6 +476,21 @@ def test_who_exists_is_skipped_or_sent_as_one_likes(policy: str, created: int, e
     assert len([outcome for outcome in outcomes if isinstance(outcome, SkippedExisting)]) == existing
 
 
+def test_who_was_to_be_sent_all_the_same_is_skipped_when_they_come_back(tmp_path: Path) -> None:
+    """Not in the list when the import was told to skip those who exist, and in it again later: skipped."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop), tmp_path / "books.db"
+        world.commit(NewClient(CAMPAIGN, "a@x.de"))
+        for names, policy in (("ab", "send"), ("b", "skip")):
+            async with world.job(rows(*names), journal, if_exists=policy) as job:
+                await job.load()
+        return world, *await finish(world.job(rows("a", "b"), journal))
+
+    world, _, summary = run(main)
+    assert (summary.skipped_existing, summary.created, world.times()["a@x.de"]) == (1, 1, 1)
+
+
 def test_who_exists_may_end_the_import_before_it_begins() -> None:
     """`fail`: nothing is sent, and it says how many there are."""
 
