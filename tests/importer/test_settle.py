@@ -491,6 +491,19 @@ def test_who_was_to_be_sent_all_the_same_is_skipped_when_they_come_back(tmp_path
     assert (summary.skipped_existing, summary.created, world.times()["a@x.de"]) == (1, 1, 1)
 
 
+def test_who_was_skipped_and_is_sent_later_is_sent_as_the_list_says_then(tmp_path: Path) -> None:
+    """Nothing of the row has left: the name that was mended since is the one that is sent."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop), tmp_path / "books.db"
+        world.commit(NewClient(CAMPAIGN, "a@x.de"))
+        for name, policy in (("Ana", "skip"), ("Anna", "send")):
+            await finish(world.job([{"email": "a@x.de", "first_name": name}], journal, if_exists=policy))
+        return [client.first_name for _, client in world.committed]
+
+    assert run(main) == [None, "Anna"]
+
+
 def test_who_exists_may_end_the_import_before_it_begins() -> None:
     """`fail`: nothing is sent, and it says how many there are."""
 
