@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onboard360_async import errors
-from onboard360_async.importer import Created, SkippedExisting, tables
+from onboard360_async.importer import Created, SkippedExisting, Unresolved, tables
 from onboard360_async.importer import listed as listed_module
 from onboard360_async.importer import load as load_module
 from onboard360_async.importer import spool as spool_module
@@ -43,8 +43,8 @@ def write_old(path: Path, version: int, states: dict[str, str], ids: dict[str, s
         client = json.dumps(asdict(NewClient(CAMPAIGN, f"{name}@x.de")))
         db.execute(
             "INSERT INTO rows (campaign_id, email_key, occurrence, position, line, cells, client, state, compared,"
-            " client_id, sending_at) VALUES (?, ?, 1, ?, ?, ?, ?, ?, 1, ?, ?)",
-            (CAMPAIGN, f"{name}@x.de", number, number + 1, "[]", client, state, ids.get(name), number),
+            " client_id, sending_at, ended_at) VALUES (?, ?, 1, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
+            (CAMPAIGN, f"{name}@x.de", number, number + 1, "[]", client, state, ids.get(name), number, number),
         )
     db.close()
 
@@ -190,6 +190,18 @@ async def test_a_journal_of_an_older_version_goes_on(tmp_path: Path, service: Se
     assert (summary.adopted, summary.created) == (1, 3)
     assert sorted(service.emails) == ["done@x.de", "left@x.de", "lost@x.de", "made@x.de"]
     assert [row["client_id"] for row in results(tmp_path)[:2]] == [made.id, done.id]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_what_an_older_version_left_in_doubt_is_told_once(tmp_path: Path, service: Service, version: int) -> None:
+    """It was never looked for: no outcome before that is done, not before the run and not after each look."""
+    states = {"lost": "unresolved", "done": "created", "left": "planned"}
+    write_old(tmp_path / BOOKS, version, states, {"done": "id-9"})  # who is not there: nothing may be argued
+    async with job_of(None, service, journal=tmp_path / BOOKS) as job:
+        assert [type(outcome) async for outcome in job.outcomes()] == [Created]
+        outcomes = [outcome async for outcome in job.run()]
+    assert [type(outcome) for outcome in outcomes] == [Created, Unresolved]
+    assert outcomes[0].seq < outcomes[1].seq
 
 
 @settings(max_examples=25, deadline=None)
