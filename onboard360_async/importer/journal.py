@@ -61,6 +61,7 @@ class Journal:
                 last = self.db.execute("SELECT max(seq) FROM rows").fetchone()[0]
                 self._seq = max(self._seq, last or 0)
                 self.doubt_what_was_under_way()
+                self._take_back_what_is_to_come()
                 self.db.execute("UPDATE runs SET ended_at = began_at, ending = 'killed' WHERE ending IS NULL")
         except BaseException:
             self.db.close()
@@ -72,6 +73,20 @@ class Journal:
             "UPDATE rows SET state = ?, error = ?, ended_at = ? WHERE state = ?",
             (State.AMBIGUOUS, _ENDED, self.now(), State.SENDING),
         )
+
+    def _take_back_what_is_to_come(self) -> None:
+        """Our clock was set back: what is noted for later than now ended now, at the latest; its begin is not known.
+
+        Else a run would wait until that moment, and take who came before a lost row for one who came after it.
+        """
+        last = self.db.execute("SELECT at FROM requests ORDER BY rowid DESC LIMIT 1").fetchone()
+        if last is not None and last["at"] > (now := self.now()):
+            self.db.execute(
+                "UPDATE rows SET ended_at = min(ended_at, :now),"
+                " sending_at = CASE WHEN sending_at > :now THEN 0 ELSE sending_at END"
+                " WHERE ended_at > :now OR sending_at > :now",
+                {"now": now},
+            )
 
     def close(self) -> None:
         """Let go of the file."""

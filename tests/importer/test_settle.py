@@ -343,6 +343,29 @@ def test_a_listing_that_fails_leaves_rows_in_doubt(tmp_path: Path) -> None:
     assert [type(outcome) for outcome in outcomes] == [Adopted]
 
 
+@pytest.mark.parametrize("fate", ["committed", "dropped"])
+def test_a_clock_that_was_set_back_holds_nobody_up(tmp_path: Path, fate: str) -> None:
+    """Two hours ahead when the answer was lost: whoever goes on waits for minutes, and the client is the row's."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop, {"a@x.de": [fate]}), tmp_path / "books.db"
+        async with world.job(rows("a", "b"), journal) as job:
+            await job.load()
+            world.ahead_s = -7200.0
+            async for _ in job.run():
+                job.stop()
+        world.set_clock(-7200.0)
+        world.ahead_s = 0.0
+        start = loop.time()
+        outcomes, _ = await finish(world.job(None, journal))
+        return world, outcomes, loop.time() - start
+
+    world, outcomes, took_s = run(main)
+    assert took_s < 4 * SETTLE_S
+    assert [type(outcome) for outcome in outcomes] == [Adopted if fate == "committed" else Created]
+    assert world.times()["a@x.de"] == 1
+
+
 def test_stopping_does_not_wait_for_the_lost(tmp_path: Path) -> None:
     """Whoever stops while rows settle, or while the listing waits, is not held for a minute; they stay in doubt."""
 
