@@ -43,7 +43,8 @@ def audited(journal: Journal) -> Audit | None:
 
 
 def _lines(journal: Journal, row_ids: list[int]) -> tuple[int, ...]:
-    return tuple(sorted(record["line"] for row_id in row_ids if (record := journal.record(row_id)) is not None))
+    records = (journal.record(row_id) for row_id in row_ids)
+    return tuple(sorted(record["line"] for record in records if record is not None and record["position"] is not None))
 
 
 def _campaigns(journal: Journal) -> list[str]:

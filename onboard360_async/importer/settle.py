@@ -74,7 +74,7 @@ class Settling:
                 yield settled
 
     async def _look(self, campaign_id: str, doubts: Sequence[Doubt], *, is_last: bool) -> list[Outcome]:
-        """Read one listing, and note what it says about these rows; those that have an outcome now."""
+        """Read one listing, and note what it says about these rows; those of the list that have an outcome now."""
         seen = Seen(self._journal, campaign_id)
         keys = {doubt.email_key for doubt in doubts}
         shown: dict[str, dict[str, Sight]] = {key: sights_by_events(self._journal, campaign_id, key) for key in keys}
@@ -102,7 +102,9 @@ class Settling:
                 sights = [sight for sight in shown[key].values() if self._is_free(campaign_id, sight.client_id)]
                 for verdict in judge(same, sights, skew_s=self._skew_s(), no_argument=no_argument):
                     self._note(verdict, is_last=is_last)
-        noted = [record for doubt in doubts if (record := self._journal.record(doubt.id))["seq"] is not None]
+        records = [self._journal.record(doubt.id) for doubt in doubts]
+        # A row that is no longer in the list is not told: its line would name somebody else.
+        noted = [record for record in records if record["seq"] is not None and record["position"] is not None]
         return [outcome_of(record) for record in sorted(noted, key=itemgetter("seq"))]
 
     def _is_free(self, campaign_id: str, client_id: str) -> bool:

@@ -195,6 +195,33 @@ def test_a_longer_list_does_not_take_the_lost_for_strangers(tmp_path: Path) -> N
     assert max(world.times().values()) == 1
 
 
+def test_who_is_not_in_the_list_any_more_is_settled_and_not_told(tmp_path: Path) -> None:
+    """Their lines are those of another list, where somebody else stands now: neither an outcome nor the look back
+    names them. Back in the list, each has what became of them.
+    """
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop, {"a@x.de": ["committed"]}), tmp_path / "books.db"
+        async with world.job(rows("a", "b"), journal) as job:
+            async for _ in job.run():
+                job.stop()
+        async with world.job(rows("c", "d"), journal) as job:
+            await job.load()
+            outcomes = []
+            async for outcome in job.run():
+                outcomes.append(outcome)
+                world.hidden = lambda shown: [client for client in shown if client.email != "b@x.de"]
+        assert job.audit == Audit((), ())
+        return outcomes, *await finish(world.job(rows("a", "b"), journal))
+
+    outcomes, _, summary = run(main)
+    assert [(type(outcome), outcome.line, outcome.email) for outcome in outcomes] == [
+        (Created, 1, "c@x.de"),
+        (Created, 2, "d@x.de"),
+    ]
+    assert (summary.created, summary.adopted) == (1, 1)
+
+
 def test_numbers_of_outcomes_are_never_given_twice(tmp_path: Path) -> None:
     """A list that is read anew forgets its invalid rows, not their numbers: who keeps the last misses nothing."""
 
