@@ -155,8 +155,8 @@ class Outcomes:
         try:
             self._journal.begin_run()
             await self._send_and_settle()
-            ending = "stopped" if self._stopping else "finished"
-            self._journal.end_run("failed" if self._failure is not None else ending)
+            if self._failure is None:
+                self._journal.end_run("stopped" if self._stopping else "finished")
         except BaseExceptionGroup as group:  # the journal itself failed: what was under way stays in doubt there
             self._stop_for(group.exceptions[0])
         except Onboard360Error as error:
@@ -164,6 +164,9 @@ class Outcomes:
             self._stop_for(failed(what, error, self._journal.path))
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever reads must hear of it
             self._stop_for(error)
+        if self._failure is not None:
+            with suppress(sqlite3.Error):  # it may be what failed
+                self._journal.end_run("failed")
         self._ready.put_nowait(None)
 
     async def _tell(self, *outcomes: Outcome) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from onboard360_async import errors
 from onboard360_async.importer import Adopted, Audit, Created, ImportJob, Invalid, SkippedExisting, Unresolved
 from onboard360_async.importer.upkeep.books import open_books
+from onboard360_async.importer.upkeep.glance import glance_at
 from onboard360_async.importer.upkeep.resolve import resolve_not_created, row_in_doubt
 from onboard360_async.models import Client, NewClient
 from tests.budget.virtual import VirtualLoop, run
@@ -362,6 +363,8 @@ def test_a_listing_that_fails_leaves_rows_in_doubt(tmp_path: Path) -> None:
             with pytest.raises(errors.ImportFailedError, match="cannot look for the rows"):
                 assert [_ async for _ in job.run()]
             assert job.summary.ambiguous == 1
+        with open_books(journal) as books:
+            assert [each.ending for each in glance_at(books).runs] == ["failed"]
         world.is_up = True
         return world, *await finish(world.job(None, journal))
 
