@@ -462,6 +462,23 @@ def test_a_look_back_waits_for_a_listing_that_lags() -> None:
     assert len(world.listings) == 3
 
 
+def test_a_look_back_that_failed_has_found_nothing(tmp_path: Path) -> None:
+    """What an earlier run found says nothing of who was added since."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop), tmp_path / "books.db"
+        async with world.job(rows("a"), journal) as job:
+            _ = [outcome async for outcome in job.run()]
+            before = job.audit
+        async with world.job(rows("a", "b"), journal) as job:
+            await job.load()
+            world.is_up = False
+            _ = [outcome async for outcome in job.run()]
+            return before, job.audit, job.summary.created
+
+    assert run(main) == (Audit((), ()), None, 2)
+
+
 @pytest.mark.parametrize("is_listed", [True, False])
 def test_a_server_that_gives_back_who_was_there_is_believed(is_listed: bool) -> None:
     """An answer with a client who is older than the request, or was listed before: adopted, with the link."""
