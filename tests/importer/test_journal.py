@@ -93,6 +93,16 @@ async def test_a_long_list_leaves_the_loop_to_others(
     assert await turns_during(job_of([{"email": f"p{number:02}@x.de"} for number in range(40)], service)) >= 40
 
 
+def test_many_lost_rows_cost_one_way_through_the_books() -> None:
+    """Where nobody is a witness all rows of the campaign are looked through: once for a listing, not for each row."""
+    journal, queries = Journal(None), list[str]()
+    seen = listed_module.Seen(journal, CAMPAIGN)
+    journal.db.set_trace_callback(queries.append)
+    assert not any(seen.has_witness(ended_at) for ended_at in range(100))
+    assert len(queries) == 1
+    journal.close()
+
+
 async def test_a_list_is_forgotten_whole_in_steps(
     tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
