@@ -282,11 +282,14 @@ class Journal:
         query = "SELECT count(*) FROM rows WHERE state = ? AND absent AND position IS NOT NULL"
         return int(self.db.execute(query, (State.UNRESOLVED,)).fetchone()[0])
 
-    def told_since(self, seq: int) -> Iterator[Record]:
-        """The rows of the list with an outcome, in the order in which it was noted, after the one with this number."""
-        while found := self.db.execute(
-            "SELECT * FROM rows WHERE seq > ? AND position IS NOT NULL ORDER BY seq LIMIT ?", (seq, STEP)
-        ).fetchall():
+    def told_since(self, seq: int, *states: str) -> Iterator[Record]:
+        """The rows of the list with an outcome (all or those in some states), in the order in which it was noted, after
+        the one with this number.
+        """
+        marks = ", ".join("?" * len(states))
+        where = f"position IS NOT NULL AND +state IN ({marks})" if states else "position IS NOT NULL"  # +: by seq
+        query = f"SELECT * FROM rows WHERE seq > ? AND {where} ORDER BY seq LIMIT ?"  # noqa: S608 - question marks only
+        while found := self.db.execute(query, (seq, *states, STEP)).fetchall():
             yield from found
             seq = found[-1]["seq"]
 

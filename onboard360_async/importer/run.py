@@ -24,6 +24,7 @@ from onboard360_async.importer.reconcile import began_before
 from onboard360_async.importer.replay import outcome_of, skipped
 from onboard360_async.importer.rules import Rules
 from onboard360_async.importer.settle import Settling
+from onboard360_async.importer.tables import STEP
 from onboard360_async.importer.verdicts import Fate, Verdicts, failed
 from onboard360_async.models import Client, NewClient
 
@@ -59,6 +60,7 @@ class Outcomes:
         self._skew_s, self._begin = skew_s, begin
         self._tell_skipped, self._may_begin = tell_skipped, send
         self._skipped: Iterator[Outcome] = iter(())
+        self._asked = 0  # how often somebody wanted an outcome
         self._ready: asyncio.Queue[Outcome | None] = asyncio.Queue()  # in the order in which they were noted
         self._room = asyncio.Semaphore(1)  # ... and one of them may lie there before whoever noted it goes on
         self._again: deque[Entry] = deque()  # refused by a 429, to be sent again
@@ -104,6 +106,9 @@ class Outcomes:
         return self
 
     async def __anext__(self) -> Outcome:
+        self._asked += 1
+        if self._asked % STEP == 0:
+            await asyncio.sleep(0)  # whoever is told of skipped rows alone waits for nothing, and others need a turn
         if self._over:
             raise StopAsyncIteration
         if self._loop is None:

@@ -16,6 +16,7 @@ from onboard360_async import errors
 from onboard360_async.importer import Created, SkippedExisting, Unresolved, tables
 from onboard360_async.importer import listed as listed_module
 from onboard360_async.importer import load as load_module
+from onboard360_async.importer import run as run_module
 from onboard360_async.importer import spool as spool_module
 from onboard360_async.importer.journal import Journal
 from onboard360_async.models import NewClient
@@ -62,8 +63,8 @@ def damage(path: Path, table: str) -> bytes:
     return path.read_bytes()
 
 
-async def turns_during(job: Any) -> int:
-    """How often another task had its turn while a list was loaded."""
+async def turns_during(job: Any, *, run: bool = False) -> int:
+    """How often another task had its turn while a list was loaded, or was told that nobody is to be sent."""
     turns = 0
 
     async def other() -> None:
@@ -75,6 +76,10 @@ async def turns_during(job: Any) -> int:
     task = asyncio.create_task(other())
     async with job:
         await job.load()
+        if run:
+            turns = 0
+            async for _ in job.run():
+                pass
         task.cancel()
     return turns
 
@@ -101,6 +106,13 @@ def test_many_lost_rows_cost_one_way_through_the_books() -> None:
     assert not any(seen.has_witness(ended_at) for ended_at in range(100))
     assert len(queries) == 1
     journal.close()
+
+
+async def test_many_skipped_rows_leave_the_loop_to_others(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are told without waiting for anything: between some of them others have a turn all the same."""
+    monkeypatch.setattr(run_module, "STEP", 2)
+    rows = [{"email": "nobody"} for _ in range(100)]
+    assert await turns_during(job_of(rows, service, skip_invalid=True), run=True) >= 50
 
 
 async def test_a_list_is_forgotten_whole_in_steps(
