@@ -58,6 +58,7 @@ class Outcomes:
     ) -> None:
         self._journal, self._add, self._listing, self._rules = journal, add, listing, rules
         self._skew_s, self._begin = skew_s, begin
+        self._wall = journal.now  # the one that can be set
         self._tell_skipped, self._may_begin = tell_skipped, send
         self._skipped: Iterator[Outcome] = iter(())
         self._asked = 0  # how often somebody wanted an outcome
@@ -70,7 +71,7 @@ class Outcomes:
         self._people: set[tuple[str, str]] = set()  # whose rows are under way
         self._verdicts = Verdicts(rules)
         self._settling = Settling(
-            journal, self._read, rules, skew_s=skew_s, until=self._quietly_until, may_send=self._may_send
+            journal, self._read, rules, skew_s=self._ahead_s, until=self._quietly_until, may_send=self._may_send
         )
         self._is_settling = self._settle_soon = False
         self._stopping = False
@@ -147,12 +148,17 @@ class Outcomes:
     async def _start(self) -> None:
         await self._begin()
         loop = self._loop = asyncio.get_running_loop()
-        wall_ns, start_s = self._journal.now(), loop.time()
+        wall_ns, start_s = self._wall(), loop.time()
         self._journal.now = lambda: wall_ns + int((loop.time() - start_s) * 1e9)  # nobody can set this one
         if self._rules.rate is not None:
             self._pace = AsyncLimiter(1, _MINUTE_S / self._rules.rate)
         if self._tell_skipped:
             self._skipped = skipped(self._journal)
+
+    def _ahead_s(self) -> float | None:
+        """What the server's clock is ahead of the journal's; the one it was compared with may have been set back."""
+        skew_s, set_back_ns = self._skew_s(), min(0, self._wall() - self._journal.now())
+        return None if skew_s is None else skew_s + set_back_ns / 1e9
 
     # --- the whole ---
 
@@ -326,7 +332,7 @@ class Outcomes:
     def _note(self, entry: Entry, client: Client) -> None:
         """The server said who it is. Somebody older than our request was there before it."""
         journal, campaign_id = self._journal, entry.client.campaign_id
-        sent_at, skew_s = journal.record(entry.id)["sending_at"], self._skew_s()
+        sent_at, skew_s = journal.record(entry.id)["sending_at"], self._ahead_s()
         is_old = skew_s is not None and began_before(client.created_at, sent_at, skew_s)
         if journal.is_credited(campaign_id, client.id):
             journal.existing(entry.id, client.id, client.link)

@@ -396,6 +396,24 @@ def test_a_clock_that_was_set_back_holds_nobody_up(tmp_path: Path, fate: str) ->
     assert world.times()["a@x.de"] == 1
 
 
+def test_a_clock_that_is_set_back_in_the_middle_makes_nobody_old() -> None:
+    """An hour ahead until somebody noticed: those whom we create after that were not there before us."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world = World(loop, {"c@x.de": ["committed"]}, ahead_s=-3600.0)
+        async with world.job(rows(*"abcdefgh")) as job:
+            await job.load()
+            outcomes: list[Any] = []
+            async for outcome in job.run():
+                if not outcomes:
+                    world.set_clock(-3600.0)
+                    world.ahead_s = 0.0
+                outcomes.append(outcome)
+        return outcomes
+
+    assert Counter(map(type, run(main))) == {Created: 7, Adopted: 1}
+
+
 def test_stopping_does_not_wait_for_the_lost(tmp_path: Path) -> None:
     """Whoever stops while rows settle, or while the listing waits, is not held for a minute; they stay in doubt."""
 
