@@ -81,6 +81,7 @@ class Outcomes:
         self._waiting: set[asyncio.Task[Any]] = set()  # workers whose row's request has not left, and listings
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting = asyncio.Lock()
         self._pace: AsyncLimiter | None = None
         self._over = False
 
@@ -113,7 +114,9 @@ class Outcomes:
         if self._over:
             raise StopAsyncIteration
         if self._loop is None:
-            await self._start()
+            async with self._starting:  # two may read
+                if self._loop is None:
+                    await self._start()
         if (outcome := next(self._skipped, None)) is not None:
             return outcome
         if self._task is None:
