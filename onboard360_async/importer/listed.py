@@ -73,19 +73,18 @@ class Baseline:
 
         `skip` False: note only that they were compared; they are to be sent all the same.
         """
-        yield from _compare(self._journal, self._campaign_id, skip=skip, anew=False)
+        yield from _compare(self._journal, self._campaign_id, skip=skip)
         self._journal.note(f"listed {self._campaign_id}", str(self.count))
 
     @staticmethod
     def again(journal: Journal, campaign_id: str) -> Iterator[None]:
         """Skip those who are known to be there, though an earlier run was told to send them all the same."""
-        yield from _compare(journal, campaign_id, skip=True, anew=True)
+        yield from _compare(journal, campaign_id, skip=True)
 
 
-def _compare(journal: Journal, campaign_id: str, *, skip: bool, anew: bool) -> Iterator[None]:
-    """Rows by their position, so that no step is long."""
+def _compare(journal: Journal, campaign_id: str, *, skip: bool) -> Iterator[None]:
+    """Rows by their position, so that no step is long; those compared before, too: somebody may be there by now."""
     within = "+campaign_id = ? AND state = ? AND position > ? AND position <= ?"  # +: not by campaign
-    within += "" if anew else " AND NOT compared"
     last = "SELECT max(position) FROM (SELECT position FROM rows WHERE state = ? AND position > ? LIMIT ?)"
     exists = f"""UPDATE rows SET state = ?, seq = ? + position, client_id = (SELECT client_id {_KNOWN} LIMIT 1)
                  WHERE {within} AND EXISTS (SELECT 1 {_KNOWN})"""  # noqa: S608 - our own words
@@ -95,7 +94,7 @@ def _compare(journal: Journal, campaign_id: str, *, skip: bool, anew: bool) -> I
         if skip:
             journal.db.execute(exists, (State.EXISTING, seq, *which))
             journal.next_seq(seq + until)
-        journal.db.execute(f"UPDATE rows SET compared = 1 WHERE {within}", which)  # noqa: S608 - as above
+        journal.db.execute(f"UPDATE rows SET compared = 1 WHERE {within} AND NOT compared", which)  # noqa: S608 - as above
         after = until
         yield
 

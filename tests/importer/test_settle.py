@@ -564,6 +564,19 @@ def test_who_exists_is_skipped_or_sent_as_one_likes(policy: str, created: int, e
     assert len([outcome for outcome in outcomes if isinstance(outcome, SkippedExisting)]) == existing
 
 
+def test_who_was_added_by_others_before_the_list_grew_is_skipped(tmp_path: Path) -> None:
+    """The listing that is read for the new rows shows somebody who is still to be sent: nobody is sent beside them."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop), tmp_path / "books.db"
+        await finish(world.job(rows("a", "b"), journal, limit=1))
+        world.commit(NewClient(CAMPAIGN, "b@x.de"))
+        return world, *await finish(world.job(rows("a", "b", "c"), journal))
+
+    world, _, summary = run(main)
+    assert (summary.created, summary.skipped_existing, world.times()["b@x.de"]) == (2, 1, 1)
+
+
 def test_who_was_to_be_sent_all_the_same_is_skipped_when_they_come_back(tmp_path: Path) -> None:
     """Not in the list when the import was told to skip those who exist, and in it again later: skipped."""
 
