@@ -194,7 +194,10 @@ class ImportJob:
         journal = self._open()
         if self._plan is None:
             self._check_may_run(await self.load())
-        journal.reopen(plan=self.rules.on_ambiguous == "reconcile")
+        plan = self.rules.on_ambiguous == "reconcile" and journal.absent() > 0
+        journal.reopen(plan=plan)
+        if plan and self.rules.if_exists != "send":
+            await self._skip_known(journal)
 
     def _check_may_run(self, plan: Plan) -> None:
         if plan.invalid and not self.rules.skip_invalid:
@@ -283,10 +286,13 @@ class ImportJob:
             journal.send_existing()
         elif journal.fact("if_exists") == "send":
             journal.compare_anew()
-            for campaign_id in journal.campaigns():
-                for _ in Baseline.again(journal, campaign_id):
-                    await asyncio.sleep(0)
+            await self._skip_known(journal)
         journal.note("if_exists", self.rules.if_exists)
+
+    async def _skip_known(self, journal: Journal) -> None:
+        for campaign_id in journal.campaigns():
+            for _ in Baseline.again(journal, campaign_id):
+                await asyncio.sleep(0)
 
 
 def _check_readable(source: Path) -> None:

@@ -147,6 +147,12 @@ class Journal:
         query = "SELECT 1 FROM known WHERE campaign_id = ? AND client_id = ?"
         return self.db.execute(query, (campaign_id, client_id)).fetchone() is not None
 
+    def who_was_there(self, campaign_id: str, key: str) -> str | None:
+        """The id of somebody with this email key who was in the campaign before, if anybody was."""
+        query = "SELECT client_id FROM known WHERE campaign_id = ? AND email_key = ? LIMIT 1"
+        found = self.db.execute(query, (campaign_id, key)).fetchone()
+        return None if found is None else str(found["client_id"])
+
     def is_credited(self, campaign_id: str, client_id: str) -> bool:
         """Whether a client is another row's already."""
         query = "SELECT 1 FROM rows WHERE campaign_id = ? AND client_id = ?"

@@ -121,6 +121,10 @@ class Settling:
                 journal.existing(row_id, sight.client_id, None)
             case Exists():
                 journal.unresolved(row_id, _OTHERS)
+            case Absent(doubt=doubt) if self._rules.if_exists != "send" and (
+                client_id := journal.who_was_there(doubt.campaign_id, doubt.email_key)
+            ):  # an earlier run was told to send them all the same
+                journal.existing(row_id, client_id, None)
             case Absent() if self._rules.on_ambiguous == "reconcile" and self._may_send(row_id):
                 journal.planned_again(row_id)
             case Absent():

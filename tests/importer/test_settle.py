@@ -577,6 +577,24 @@ def test_who_was_added_by_others_before_the_list_grew_is_skipped(tmp_path: Path)
     assert (summary.created, summary.skipped_existing, world.times()["b@x.de"]) == (2, 1, 1)
 
 
+@pytest.mark.parametrize("is_settled", [True, False])
+def test_who_was_sent_all_the_same_and_lost_is_skipped_if_that_is_wanted_now(tmp_path: Path, is_settled: bool) -> None:
+    """Their request created nobody, and somebody was there before: the run that is to skip sends nobody beside them."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop, {"a@x.de": ["dropped"] * 3}), tmp_path / "books.db"
+        world.commit(NewClient(CAMPAIGN, "a@x.de"))
+        async with world.job(rows("a", "b"), journal, if_exists="send") as job:
+            async for _ in job.run():
+                if not is_settled:
+                    job.stop()
+        return world, *await finish(world.job(rows("a", "b"), journal))
+
+    world, outcomes, summary = run(main)
+    assert (summary.created, summary.skipped_existing, world.times()["a@x.de"]) == (1, 1, 1)
+    assert [type(outcome) for outcome in outcomes] == [SkippedExisting]
+
+
 def test_who_was_to_be_sent_all_the_same_is_skipped_when_they_come_back(tmp_path: Path) -> None:
     """Not in the list when the import was told to skip those who exist, and in it again later: skipped."""
 
