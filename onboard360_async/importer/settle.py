@@ -53,7 +53,8 @@ class Settling:
         """Look for all rows that are in doubt now, and tell what became of them.
 
         A look comes `settle_s` after the one before, the first so long after the last request's end. `finally_`: who
-        is not settled by then is unresolved, and a listing that fails is an error; else they stay in doubt.
+        is not settled by then is unresolved, and a listing that fails is an error; else they stay in doubt. Rows of an
+        earlier list stay so, too, if their listing fails.
         """
         wanted = {doubt.id for doubt in self._journal.doubts()}
         for look in range(1, looks + 1):
@@ -68,7 +69,7 @@ class Settling:
                     settled = await self._look(campaign_id, doubts, is_last=finally_ and look == looks)
                 except Onboard360Error as error:
                     logger.info("a listing that was to settle rows failed: %s", type(error).__name__)
-                    if finally_ and look == looks:
+                    if finally_ and look == looks and self._are_in_list(doubts):
                         raise
                     continue
                 yield settled
@@ -106,6 +107,10 @@ class Settling:
         # A row that is no longer in the list is not told: its line would name somebody else.
         noted = [record for record in records if record["seq"] is not None and record["position"] is not None]
         return [outcome_of(record) for record in sorted(noted, key=itemgetter("seq"))]
+
+    def _are_in_list(self, doubts: Iterable[Doubt]) -> bool:
+        """Whether today's list has one of these rows: else it is done without them."""
+        return any(self._journal.record(doubt.id)["position"] is not None for doubt in doubts)
 
     def _is_free(self, campaign_id: str, client_id: str) -> bool:
         return not (
