@@ -88,6 +88,7 @@ def fill_links(journal: Journal) -> list[int]:
     query = f"""SELECT id, (SELECT link {told}) AS link FROM rows
                 WHERE state IN ('created', 'adopted') AND link IS NULL AND (SELECT link {told}) IS NOT NULL"""  # noqa: S608 - our own words
     found = journal.db.execute(query).fetchall()
-    for record in found:
-        journal.linked(record["id"], record["link"])
+    with transaction(journal.db):
+        for record in found:
+            journal.linked(record["id"], record["link"])
     return [record["id"] for record in found]
