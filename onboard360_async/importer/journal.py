@@ -62,6 +62,7 @@ class Journal:
                 self._seq = max(self._seq, last or 0)
                 self.doubt_what_was_under_way()
                 self._take_back_what_is_to_come()
+                self._take_back_what_seems_old()
                 self.db.execute("UPDATE runs SET ended_at = began_at, ending = 'killed' WHERE ending IS NULL")
         except BaseException:
             self.db.close()
@@ -87,6 +88,17 @@ class Journal:
                 " WHERE ended_at > :now OR sending_at > :now",
                 {"now": now},
             )
+
+    def clock_went_ahead(self) -> None:
+        """The machine slept while a run counted its own time, or its clock was set: nobody knows by how much."""
+        self.note("clock", "ahead")
+
+    def _take_back_what_seems_old(self) -> None:
+        """Requests of such a run ended later than it noted: now, at the latest."""
+        if self.fact("clock") is not None:
+            states = (State.AMBIGUOUS, State.CREATED_NO_ID, State.UNRESOLVED)
+            self.db.execute("UPDATE rows SET ended_at = ? WHERE state IN (?, ?, ?)", (self.now(), *states))
+            self.db.execute("DELETE FROM facts WHERE name = 'clock'")
 
     def close(self) -> None:
         """Let go of the file."""

@@ -34,6 +34,7 @@ Listing = Callable[[str], AsyncIterator[Sequence[Client]]]  # everybody in a cam
 Add = Callable[[NewClient, Callable[[], None]], Awaitable[Client]]  # the second is called before each attempt is sent
 logger: Final = logging.getLogger("onboard360_async")
 _MINUTE_S: Final = 60.0
+_CLOCK_NS: Final = 1_000_000_000  # two clocks that differ by less are one
 
 
 class Outcomes:
@@ -142,6 +143,7 @@ class Outcomes:
             return
         task.cancel()
         await asyncio.wait((task,))
+        self._mind_clock()
         self._journal.doubt_what_was_under_way()
         self._journal.end_run("cancelled")
         while not self._ready.empty():
@@ -162,6 +164,11 @@ class Outcomes:
         """What the server's clock is ahead of the journal's; the one it was compared with may have been set back."""
         skew_s, set_back_ns = self._skew_s(), min(0, self._wall() - self._journal.now())
         return None if skew_s is None else skew_s + set_back_ns / 1e9
+
+    def _mind_clock(self) -> None:
+        """What is noted now by this run's own time is read by the next one with the machine's."""
+        if self._wall() - self._journal.now() > _CLOCK_NS:
+            self._journal.clock_went_ahead()
 
     # --- the whole ---
 
@@ -369,6 +376,7 @@ class Outcomes:
         return False
 
     def _doubt(self, entry: Entry, reason: str, *, created: bool = False) -> None:
+        self._mind_clock()
         self._journal.doubt(entry.id, reason, created=created)
         self._doubted[entry.id] += 1
         self._settle_soon = self._settle_soon or self._journal.in_doubt() >= settings.IMPORT_SETTLE_AT

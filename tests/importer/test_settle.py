@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -394,6 +395,32 @@ def test_a_clock_that_was_set_back_holds_nobody_up(tmp_path: Path, fate: str) ->
     assert took_s < 4 * SETTLE_S
     assert [type(outcome) for outcome in outcomes] == [Adopted if fate == "committed" else Created]
     assert world.times()["a@x.de"] == 1
+
+
+@pytest.mark.parametrize("how", ["left", "failed", "killed"])
+def test_a_machine_that_slept_makes_no_doubt_old(tmp_path: Path, how: str) -> None:
+    """The run's own time stood still for ten minutes, and the answer was lost after that: who goes on at once by the
+    machine's clock does not take it for settled, or a late commit would be there twice.
+    """
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop, {"a@x.de": ["late"]}, late_s=SETTLE_S - 5), tmp_path / "books.db"
+        async with world.job(rows("a"), journal, max_ambiguous=1 if how == "failed" else 9) as job:
+            await job.load()
+            reader = asyncio.create_task(anext(job.run()))
+            loop.call_later(world.slow_s / 2, world.set_clock, 600.0)
+            await asyncio.wait((reader,), timeout=1.5 * world.slow_s)
+            if how == "killed":
+                copyfile(journal, tmp_path / "killed.db")
+                copyfile(f"{journal}-wal", tmp_path / "killed.db-wal")
+                journal = tmp_path / "killed.db"
+            reader.cancel()
+            await asyncio.wait((reader,))
+        await finish(world.job(None, journal))
+        return world
+
+    world = run(main)
+    assert [what for _, what in world.requests].count("a@x.de") == world.times()["a@x.de"] == 1
 
 
 def test_a_clock_that_is_set_back_in_the_middle_makes_nobody_old() -> None:
