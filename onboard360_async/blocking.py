@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -55,10 +55,9 @@ class BlockingImport:
 
     def load(self) -> Plan:
         """Read and check the whole list, note it in the journal, list who exists; nothing is sent."""
+        plan = run(self._job.load) if self._rows is None else self._feed(self._rows)
         self._is_loaded = True
-        if self._rows is None:
-            return run(self._job.load)
-        return self._feed(self._rows)
+        return plan
 
     def _feed(self, rows: Iterable[Item]) -> Plan:
         """Load rows that are read here, on the caller's own thread: a cursor of a database may belong to it."""
@@ -68,7 +67,10 @@ class BlockingImport:
             more = True
             while more:
                 batch = list(islice(rows, _BATCH))
-                more = run(lambda: handed.hand(batch)) and bool(batch)  # noqa: B023 - it is over before the next turn
+                was_wanted = run(lambda: handed.hand(batch))  # noqa: B023 - it is over before the next turn
+                more = was_wanted and bool(batch)
+                if not was_wanted and self._rows is rows:
+                    self._rows = chain(batch, rows)  # if it is loaded once more
         except BaseException:
             loading.cancel_and_wait()
             raise
@@ -140,6 +142,9 @@ class _Handed:
 
     async def while_wanted(self, load: Callable[[], Awaitable[Plan]]) -> Plan:
         """Load, and tell whoever hands rows over when nobody wants them any more."""
+        self._batch, self._is_over = [], False  # it may be the second time: the first listing failed
+        self._wanted.clear()
+        self._there.clear()
         try:
             return await load()
         finally:

@@ -5,7 +5,7 @@ import inspect
 import sqlite3
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from onboard360_async import AsyncOnboard360, Budget, Onboard360, errors
-from onboard360_async.importer import Audit
+from onboard360_async.blocking import BlockingImport
+from onboard360_async.importer import Audit, ImportJob, Rules
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.transport.options import Event
+from tests.importer.double import Service
 
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -267,3 +269,37 @@ def test_a_list_that_is_refused_early_does_not_hang(blocking: Onboard360, servic
         with pytest.raises(errors.ConfigurationError, match="already"):
             job.load()
     assert service.clients() == []
+
+
+@pytest.mark.parametrize("then", ["load", "run"])
+@pytest.mark.parametrize("kind", [list, iter])
+@pytest.mark.parametrize("fails", ["find_campaign", "listing"])
+def test_loading_again_does_not_hang_and_loses_no_row(fails: str, kind: Any, then: str) -> None:
+    """What asked the service failed before the rows were read, or after: once it is up again, all of them are there."""
+    double, is_up = Service(), False
+    people = [{"email": f"p{number:03}@x.de"} for number in range(700)]
+
+    async def find_campaign(id_or_name: str) -> str:
+        if fails == "find_campaign" and not is_up:
+            raise errors.NotSentError("Could not connect.")
+        return id_or_name
+
+    async def listing(campaign_id: str) -> AsyncIterator[Any]:
+        if not is_up:
+            raise errors.NotSentError("Could not connect.")
+        async for batch in double.listing(campaign_id):
+            yield batch
+
+    job = ImportJob(
+        kind(people), add=double.add, listing=listing, find_campaign=find_campaign, campaign=CAMPAIGN,
+        rules=Rules(settle_s=0),
+    )  # fmt: skip
+    with BlockingImport(job) as blocking:
+        with pytest.raises(errors.NotSentError):
+            blocking.load()
+        is_up = True
+        if then == "load":
+            assert blocking.load().to_send == 700
+        assert len(list(blocking.run())) == 700
+    assert double.emails == sorted(double.emails)
+    assert len(set(double.emails)) == 700

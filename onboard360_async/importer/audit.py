@@ -18,6 +18,7 @@ async def make_audit(journal: Journal, read: Read, again: Callable[[], Awaitable
 
     A listing may lag behind what was just created: where somebody is missing, `again` waits, and it is read once more.
     """
+    journal.db.execute("DELETE FROM facts WHERE name = ?", (_FACT,))  # an earlier one's, should this one fail
     missing: list[int] = []
     doubled: list[int] = []
     for campaign_id in _campaigns(journal):
@@ -43,7 +44,8 @@ def audited(journal: Journal) -> Audit | None:
 
 
 def _lines(journal: Journal, row_ids: list[int]) -> tuple[int, ...]:
-    return tuple(sorted(record["line"] for row_id in row_ids if (record := journal.record(row_id)) is not None))
+    records = (journal.record(row_id) for row_id in row_ids)
+    return tuple(sorted(record["line"] for record in records if record is not None and record["position"] is not None))
 
 
 def _campaigns(journal: Journal) -> list[str]:

@@ -18,6 +18,8 @@ from onboard360_async.models import email_key
 
 __all__ = ["fill_links", "sights_by_events", "take_events"]
 
+_NOTE: Final = """INSERT INTO events VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+    email_key = excluded.email_key, link = coalesce(excluded.link, link), client = excluded.client"""
 _DETAILS: Final = ("first_name", "last_name", "company_name", "phone")
 _STEP: Final = 500  # lines between two turns of the loop
 _MOST_CHARS: Final = 1 << 20  # of a line; a webhook is far shorter
@@ -60,7 +62,7 @@ def _take(journal: Journal, data: Mapping[str, object], campaigns: set[object]) 
         return
     client = {name: value if isinstance(value := data.get(name), str) else None for name in (*_DETAILS, "created_at")}
     values = (campaign_id, client_id, email_key(email), link if isinstance(link, str) else None, json.dumps(client))
-    journal.db.execute("INSERT OR REPLACE INTO events VALUES (?, ?, ?, ?, ?)", values)
+    journal.db.execute(_NOTE, values)
 
 
 def sights_by_events(journal: Journal, campaign_id: str, key: str) -> dict[str, Sight]:
@@ -88,6 +90,7 @@ def fill_links(journal: Journal) -> list[int]:
     query = f"""SELECT id, (SELECT link {told}) AS link FROM rows
                 WHERE state IN ('created', 'adopted') AND link IS NULL AND (SELECT link {told}) IS NOT NULL"""  # noqa: S608 - our own words
     found = journal.db.execute(query).fetchall()
-    for record in found:
-        journal.linked(record["id"], record["link"])
+    with transaction(journal.db):
+        for record in found:
+            journal.linked(record["id"], record["link"])
     return [record["id"] for record in found]

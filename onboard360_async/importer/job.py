@@ -6,7 +6,7 @@ spooled before anything is sent, and who exists is listed once before the first 
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -60,6 +60,9 @@ class ImportJob:
         now: Callable[[], int] = time.time_ns,
     ) -> None:
         self._source = Path(source) if isinstance(source, str) else source
+        self._is_once = isinstance(source, Iterator | AsyncIterator)  # gone once it was read
+        self._was_begun = False
+        self._warnings: list[str] | None = None  # of the list, once it is in the journal
         if journal is None and isinstance(self._source, Path):
             journal = journal_beside(self._source)
         if source is None and journal is None:
@@ -113,7 +116,8 @@ class ImportJob:
         """Read and check the whole list, note it in the journal, list who exists; nothing is sent.
 
         ValidationError if it is no list at all; rows that cannot be sent are the plan's `problems`, and unless invalid
-        rows are to be skipped, `run` will refuse. An API error of the listing leaves the journal as it should be.
+        rows are to be skipped, `run` will refuse. An API error of the listing leaves the journal as it should be; load
+        again then, and a list that is noted is not read a second time.
         """
         with told(self.journal_path):
             return await self._load(self._open())
@@ -126,10 +130,12 @@ class ImportJob:
                 f"The journal {self.journal_path} was purged, so that nobody in it can be recognised. Move it away to"
                 " begin a new import; who is in the campaign then is skipped."
             )
-        warnings: list[str] = []
-        if self._source is not None:
+        if self._source is not None and self._warnings is None:
             await self._campaigns.look_up()
-            warnings = await load_list(
+            if self._was_begun and self._is_once:
+                raise ConfigurationError("These rows can be read only once, and that broke off; hand them over anew.")
+            self._was_begun = True
+            self._warnings = await load_list(
                 journal,
                 self._source if not isinstance(self._source, str) else Path(self._source),
                 self._campaigns,
@@ -144,7 +150,7 @@ class ImportJob:
             for _ in take_events(journal, self._events_from):
                 await asyncio.sleep(0)
             fill_links(journal)
-        self._plan = _plan(journal, self.rules, tuple(warnings))
+        self._plan = _plan(journal, self.rules, tuple(self._warnings or ()))
         return self._plan
 
     def run(self) -> Outcomes:
@@ -188,7 +194,10 @@ class ImportJob:
         journal = self._open()
         if self._plan is None:
             self._check_may_run(await self.load())
-        journal.reopen(plan=self.rules.on_ambiguous == "reconcile")
+        plan = self.rules.on_ambiguous == "reconcile" and journal.absent() > 0
+        journal.reopen(plan=plan)
+        if plan and self.rules.if_exists != "send":
+            await self._skip_known(journal)
 
     def _check_may_run(self, plan: Plan) -> None:
         if plan.invalid and not self.rules.skip_invalid:
@@ -276,10 +285,14 @@ class ImportJob:
         if not skip:
             journal.send_existing()
         elif journal.fact("if_exists") == "send":
-            for campaign_id in journal.campaigns():
-                for _ in Baseline.again(journal, campaign_id):
-                    await asyncio.sleep(0)
+            journal.compare_anew()
+            await self._skip_known(journal)
         journal.note("if_exists", self.rules.if_exists)
+
+    async def _skip_known(self, journal: Journal) -> None:
+        for campaign_id in journal.campaigns():
+            for _ in Baseline.again(journal, campaign_id):
+                await asyncio.sleep(0)
 
 
 def _check_readable(source: Path) -> None:

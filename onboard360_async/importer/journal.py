@@ -61,6 +61,8 @@ class Journal:
                 last = self.db.execute("SELECT max(seq) FROM rows").fetchone()[0]
                 self._seq = max(self._seq, last or 0)
                 self.doubt_what_was_under_way()
+                self._take_back_what_is_to_come()
+                self._take_back_what_seems_old()
                 self.db.execute("UPDATE runs SET ended_at = began_at, ending = 'killed' WHERE ending IS NULL")
         except BaseException:
             self.db.close()
@@ -73,6 +75,31 @@ class Journal:
             (State.AMBIGUOUS, _ENDED, self.now(), State.SENDING),
         )
 
+    def _take_back_what_is_to_come(self) -> None:
+        """Our clock was set back: what is noted for later than now ended now, at the latest; its begin is not known.
+
+        Else a run would wait until that moment, and take who came before a lost row for one who came after it.
+        """
+        last = self.db.execute("SELECT at FROM requests ORDER BY rowid DESC LIMIT 1").fetchone()
+        if last is not None and last["at"] > (now := self.now()):
+            self.db.execute(
+                "UPDATE rows SET ended_at = min(ended_at, :now),"
+                " sending_at = CASE WHEN sending_at > :now THEN 0 ELSE sending_at END"
+                " WHERE ended_at > :now OR sending_at > :now",
+                {"now": now},
+            )
+
+    def clock_went_ahead(self) -> None:
+        """The machine slept while a run counted its own time, or its clock was set: nobody knows by how much."""
+        self.note("clock", "ahead")
+
+    def _take_back_what_seems_old(self) -> None:
+        """Requests of such a run ended later than it noted: now, at the latest."""
+        if self.fact("clock") is not None:
+            states = (State.AMBIGUOUS, State.CREATED_NO_ID, State.UNRESOLVED)
+            self.db.execute("UPDATE rows SET ended_at = ? WHERE state IN (?, ?, ?)", (self.now(), *states))
+            self.db.execute("DELETE FROM facts WHERE name = 'clock'")
+
     def close(self) -> None:
         """Let go of the file."""
         self.db.close()
@@ -81,6 +108,10 @@ class Journal:
         """The number of the next outcome; `until`: all up to this one are given."""
         self._seq = self._seq + 1 if until is None else max(self._seq, until)
         return self._seq
+
+    def keep_seq(self) -> None:
+        """Note the last number: its row is about to lose it, and it is not to be given again by a later run."""
+        self.note("seq", str(self._seq))
 
     # --- the list ---
 
@@ -111,15 +142,28 @@ class Journal:
 
     def send_existing(self) -> None:
         """Plan the rows of those who were there before, too."""
+        self.keep_seq()
         self.db.execute(
             "UPDATE rows SET state = ?, seq = NULL, client_id = NULL WHERE state = ? AND sending_at IS NULL",
             (State.PLANNED, State.EXISTING),
+        )
+
+    def compare_anew(self) -> None:
+        """Compare planned rows that are not in the list anew, should they come back into it."""
+        self.db.execute(
+            "UPDATE rows SET compared = 0 WHERE state = ? AND position IS NULL AND compared", (State.PLANNED,)
         )
 
     def was_there(self, campaign_id: str, client_id: str) -> bool:
         """Whether a client was in the campaign before this import began."""
         query = "SELECT 1 FROM known WHERE campaign_id = ? AND client_id = ?"
         return self.db.execute(query, (campaign_id, client_id)).fetchone() is not None
+
+    def who_was_there(self, campaign_id: str, key: str) -> str | None:
+        """The id of somebody with this email key who was in the campaign before, if anybody was."""
+        query = "SELECT client_id FROM known WHERE campaign_id = ? AND email_key = ? LIMIT 1"
+        found = self.db.execute(query, (campaign_id, key)).fetchone()
+        return None if found is None else str(found["client_id"])
 
     def is_credited(self, campaign_id: str, client_id: str) -> bool:
         """Whether a client is another row's already."""
@@ -207,6 +251,7 @@ class Journal:
 
     def planned_again(self, row_id: int) -> None:
         """It was shown that its request created nobody: it may be sent again."""
+        self.keep_seq()
         self._set(row_id, State.PLANNED, sending_at=None, ended_at=None, absent=0, created=0)
 
     def unresolved(self, row_id: int, reason: str, *, absent: bool = False) -> None:
@@ -218,6 +263,7 @@ class Journal:
         others are looked for again.
         """
         with transaction(self.db):
+            self.keep_seq()
             if plan:
                 self.db.execute(
                     "UPDATE rows SET state = ?, absent = 0, error = NULL, seq = NULL, sending_at = NULL"
@@ -254,11 +300,14 @@ class Journal:
         query = "SELECT count(*) FROM rows WHERE state = ? AND absent AND position IS NOT NULL"
         return int(self.db.execute(query, (State.UNRESOLVED,)).fetchone()[0])
 
-    def told_since(self, seq: int) -> Iterator[Record]:
-        """The rows of the list with an outcome, in the order in which it was noted, after the one with this number."""
-        while found := self.db.execute(
-            "SELECT * FROM rows WHERE seq > ? AND position IS NOT NULL ORDER BY seq LIMIT ?", (seq, STEP)
-        ).fetchall():
+    def told_since(self, seq: int, *states: str) -> Iterator[Record]:
+        """The rows of the list with an outcome (all or those in some states), in the order in which it was noted, after
+        the one with this number.
+        """
+        marks = ", ".join("?" * len(states))
+        where = f"position IS NOT NULL AND +state IN ({marks})" if states else "position IS NOT NULL"  # +: by seq
+        query = f"SELECT * FROM rows WHERE seq > ? AND {where} ORDER BY seq LIMIT ?"  # noqa: S608 - question marks only
+        while found := self.db.execute(query, (seq, *states, STEP)).fetchall():
             yield from found
             seq = found[-1]["seq"]
 

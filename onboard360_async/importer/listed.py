@@ -27,7 +27,7 @@ _LACKS_KNOWN: Final = "SELECT 1 FROM known WHERE campaign_id = :campaign AND " +
 _LACKS_OURS: Final = f"SELECT 1 {_OURS} AND " + _UNSEEN.format("rows")
 _RENAMED: Final = f"""SELECT 1 {_OURS} AND state = 'created' AND EXISTS (
     SELECT 1 FROM seen WHERE seen.client_id = rows.client_id AND seen.email_key != rows.email_key)"""  # noqa: S608 - as above
-_WITNESS: Final = f"""SELECT 1 {_OURS} AND state = 'created' AND sending_at > :ended AND EXISTS (
+_WITNESS: Final = f"""SELECT coalesce(max(sending_at), 0) {_OURS} AND state = 'created' AND EXISTS (
     SELECT 1 FROM seen WHERE seen.client_id = rows.client_id)"""  # noqa: S608 - as above
 _MISSING: Final = f"SELECT id {_OURS} AND state IN ('created', 'adopted') AND " + _UNSEEN.format("rows")
 _DOUBLED: Final = """SELECT min(rows.id) AS id FROM rows JOIN (
@@ -73,19 +73,18 @@ class Baseline:
 
         `skip` False: note only that they were compared; they are to be sent all the same.
         """
-        yield from _compare(self._journal, self._campaign_id, skip=skip, anew=False)
+        yield from _compare(self._journal, self._campaign_id, skip=skip)
         self._journal.note(f"listed {self._campaign_id}", str(self.count))
 
     @staticmethod
     def again(journal: Journal, campaign_id: str) -> Iterator[None]:
         """Skip those who are known to be there, though an earlier run was told to send them all the same."""
-        yield from _compare(journal, campaign_id, skip=True, anew=True)
+        yield from _compare(journal, campaign_id, skip=True)
 
 
-def _compare(journal: Journal, campaign_id: str, *, skip: bool, anew: bool) -> Iterator[None]:
-    """Rows by their position, so that no step is long."""
+def _compare(journal: Journal, campaign_id: str, *, skip: bool) -> Iterator[None]:
+    """Rows by their position, so that no step is long; those compared before, too: somebody may be there by now."""
     within = "+campaign_id = ? AND state = ? AND position > ? AND position <= ?"  # +: not by campaign
-    within += "" if anew else " AND NOT compared"
     last = "SELECT max(position) FROM (SELECT position FROM rows WHERE state = ? AND position > ? LIMIT ?)"
     exists = f"""UPDATE rows SET state = ?, seq = ? + position, client_id = (SELECT client_id {_KNOWN} LIMIT 1)
                  WHERE {within} AND EXISTS (SELECT 1 {_KNOWN})"""  # noqa: S608 - our own words
@@ -95,7 +94,7 @@ def _compare(journal: Journal, campaign_id: str, *, skip: bool, anew: bool) -> I
         if skip:
             journal.db.execute(exists, (State.EXISTING, seq, *which))
             journal.next_seq(seq + until)
-        journal.db.execute(f"UPDATE rows SET compared = 1 WHERE {within}", which)  # noqa: S608 - as above
+        journal.db.execute(f"UPDATE rows SET compared = 1 WHERE {within} AND NOT compared", which)  # noqa: S608 - as above
         after = until
         yield
 
@@ -107,6 +106,7 @@ class Seen:
         self._journal, self._db = journal, journal.db
         self.began_at = journal.now()
         self._which = {"campaign": campaign_id, "began": self.began_at}
+        self._witness_at: int | None = None  # when the request of the last one began
         self._db.execute(_SEEN)
         self._db.execute("DELETE FROM seen")
 
@@ -132,7 +132,9 @@ class Seen:
 
     def has_witness(self, ended_at: int) -> bool:
         """Whether it shows a client that we created by a request that began after this moment."""
-        return self._has(_WITNESS, ended=ended_at)
+        if self._witness_at is None:  # once for all rows in doubt: it goes through the whole books
+            self._witness_at = int(self._db.execute(_WITNESS, self._which).fetchone()[0])
+        return self._witness_at > ended_at
 
     def missing(self) -> list[int]:
         """The rows that have a client of their own who is not shown."""
@@ -142,5 +144,5 @@ class Seen:
         """The first row of each email for which more clients are shown than rows were sent."""
         return [record["id"] for record in self._db.execute(_DOUBLED, self._which)]
 
-    def _has(self, query: str, **more: int) -> bool:
-        return self._db.execute(query, self._which | more).fetchone() is not None
+    def _has(self, query: str) -> bool:
+        return self._db.execute(query, self._which).fetchone() is not None

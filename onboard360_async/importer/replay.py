@@ -26,8 +26,7 @@ def outcomes_since(journal: Journal, seq: int) -> Iterator[Outcome]:
 
 def skipped(journal: Journal) -> Iterator[Outcome]:
     """The rows that are not sent."""
-    states = (State.INVALID, State.DUPLICATE, State.EXISTING)
-    return (outcome_of(record) for record in journal.told_since(0) if record["state"] in states)
+    return map(outcome_of, journal.told_since(0, State.INVALID, State.DUPLICATE, State.EXISTING))
 
 
 def outcome_of(record: Record) -> Outcome:

@@ -24,6 +24,7 @@ from onboard360_async.importer.reconcile import began_before
 from onboard360_async.importer.replay import outcome_of, skipped
 from onboard360_async.importer.rules import Rules
 from onboard360_async.importer.settle import Settling
+from onboard360_async.importer.tables import STEP
 from onboard360_async.importer.verdicts import Fate, Verdicts, failed
 from onboard360_async.models import Client, NewClient
 
@@ -33,6 +34,7 @@ Listing = Callable[[str], AsyncIterator[Sequence[Client]]]  # everybody in a cam
 Add = Callable[[NewClient, Callable[[], None]], Awaitable[Client]]  # the second is called before each attempt is sent
 logger: Final = logging.getLogger("onboard360_async")
 _MINUTE_S: Final = 60.0
+_CLOCK_NS: Final = 1_000_000_000  # two clocks that differ by less are one
 
 
 class Outcomes:
@@ -57,8 +59,10 @@ class Outcomes:
     ) -> None:
         self._journal, self._add, self._listing, self._rules = journal, add, listing, rules
         self._skew_s, self._begin = skew_s, begin
+        self._wall = journal.now  # the one that can be set
         self._tell_skipped, self._may_begin = tell_skipped, send
         self._skipped: Iterator[Outcome] = iter(())
+        self._asked = 0  # how often somebody wanted an outcome
         self._ready: asyncio.Queue[Outcome | None] = asyncio.Queue()  # in the order in which they were noted
         self._room = asyncio.Semaphore(1)  # ... and one of them may lie there before whoever noted it goes on
         self._again: deque[Entry] = deque()  # refused by a 429, to be sent again
@@ -68,7 +72,7 @@ class Outcomes:
         self._people: set[tuple[str, str]] = set()  # whose rows are under way
         self._verdicts = Verdicts(rules)
         self._settling = Settling(
-            journal, self._read, rules, skew_s=skew_s, until=self._quietly_until, may_send=self._may_send
+            journal, self._read, rules, skew_s=self._ahead_s, until=self._quietly_until, may_send=self._may_send
         )
         self._is_settling = self._settle_soon = False
         self._stopping = False
@@ -78,6 +82,7 @@ class Outcomes:
         self._waiting: set[asyncio.Task[Any]] = set()  # workers whose row's request has not left, and listings
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._starting = asyncio.Lock()
         self._pace: AsyncLimiter | None = None
         self._over = False
 
@@ -104,10 +109,15 @@ class Outcomes:
         return self
 
     async def __anext__(self) -> Outcome:
+        self._asked += 1
+        if self._asked % STEP == 0:
+            await asyncio.sleep(0)  # whoever is told of skipped rows alone waits for nothing, and others need a turn
         if self._over:
             raise StopAsyncIteration
         if self._loop is None:
-            await self._start()
+            async with self._starting:  # two may read
+                if self._loop is None:
+                    await self._start()
         if (outcome := next(self._skipped, None)) is not None:
             return outcome
         if self._task is None:
@@ -133,6 +143,7 @@ class Outcomes:
             return
         task.cancel()
         await asyncio.wait((task,))
+        self._mind_clock()
         self._journal.doubt_what_was_under_way()
         self._journal.end_run("cancelled")
         while not self._ready.empty():
@@ -142,12 +153,22 @@ class Outcomes:
     async def _start(self) -> None:
         await self._begin()
         loop = self._loop = asyncio.get_running_loop()
-        wall_ns, start_s = self._journal.now(), loop.time()
+        wall_ns, start_s = self._wall(), loop.time()
         self._journal.now = lambda: wall_ns + int((loop.time() - start_s) * 1e9)  # nobody can set this one
         if self._rules.rate is not None:
             self._pace = AsyncLimiter(1, _MINUTE_S / self._rules.rate)
         if self._tell_skipped:
             self._skipped = skipped(self._journal)
+
+    def _ahead_s(self) -> float | None:
+        """What the server's clock is ahead of the journal's; the one it was compared with may have been set back."""
+        skew_s, set_back_ns = self._skew_s(), min(0, self._wall() - self._journal.now())
+        return None if skew_s is None else skew_s + set_back_ns / 1e9
+
+    def _mind_clock(self) -> None:
+        """What is noted now by this run's own time is read by the next one with the machine's."""
+        if self._wall() - self._journal.now() > _CLOCK_NS:
+            self._journal.clock_went_ahead()
 
     # --- the whole ---
 
@@ -326,7 +347,7 @@ class Outcomes:
     def _note(self, entry: Entry, client: Client) -> None:
         """The server said who it is. Somebody older than our request was there before it."""
         journal, campaign_id = self._journal, entry.client.campaign_id
-        sent_at, skew_s = journal.record(entry.id)["sending_at"], self._skew_s()
+        sent_at, skew_s = journal.record(entry.id)["sending_at"], self._ahead_s()
         is_old = skew_s is not None and began_before(client.created_at, sent_at, skew_s)
         if journal.is_credited(campaign_id, client.id):
             journal.existing(entry.id, client.id, client.link)
@@ -360,6 +381,7 @@ class Outcomes:
         return False
 
     def _doubt(self, entry: Entry, reason: str, *, created: bool = False) -> None:
+        self._mind_clock()
         self._journal.doubt(entry.id, reason, created=created)
         self._doubted[entry.id] += 1
         self._settle_soon = self._settle_soon or self._journal.in_doubt() >= settings.IMPORT_SETTLE_AT

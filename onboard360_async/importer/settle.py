@@ -53,7 +53,8 @@ class Settling:
         """Look for all rows that are in doubt now, and tell what became of them.
 
         A look comes `settle_s` after the one before, the first so long after the last request's end. `finally_`: who
-        is not settled by then is unresolved, and a listing that fails is an error; else they stay in doubt.
+        is not settled by then is unresolved, and a listing that fails is an error; else they stay in doubt. Rows of an
+        earlier list stay so, too, if their listing fails.
         """
         wanted = {doubt.id for doubt in self._journal.doubts()}
         for look in range(1, looks + 1):
@@ -68,13 +69,13 @@ class Settling:
                     settled = await self._look(campaign_id, doubts, is_last=finally_ and look == looks)
                 except Onboard360Error as error:
                     logger.info("a listing that was to settle rows failed: %s", type(error).__name__)
-                    if finally_ and look == looks:
+                    if finally_ and look == looks and self._are_in_list(doubts):
                         raise
                     continue
                 yield settled
 
     async def _look(self, campaign_id: str, doubts: Sequence[Doubt], *, is_last: bool) -> list[Outcome]:
-        """Read one listing, and note what it says about these rows; those that have an outcome now."""
+        """Read one listing, and note what it says about these rows; those of the list that have an outcome now."""
         seen = Seen(self._journal, campaign_id)
         keys = {doubt.email_key for doubt in doubts}
         shown: dict[str, dict[str, Sight]] = {key: sights_by_events(self._journal, campaign_id, key) for key in keys}
@@ -102,8 +103,14 @@ class Settling:
                 sights = [sight for sight in shown[key].values() if self._is_free(campaign_id, sight.client_id)]
                 for verdict in judge(same, sights, skew_s=self._skew_s(), no_argument=no_argument):
                     self._note(verdict, is_last=is_last)
-        noted = [record for doubt in doubts if (record := self._journal.record(doubt.id))["seq"] is not None]
+        records = [self._journal.record(doubt.id) for doubt in doubts]
+        # A row that is no longer in the list is not told: its line would name somebody else.
+        noted = [record for record in records if record["seq"] is not None and record["position"] is not None]
         return [outcome_of(record) for record in sorted(noted, key=itemgetter("seq"))]
+
+    def _are_in_list(self, doubts: Iterable[Doubt]) -> bool:
+        """Whether today's list has one of these rows: else it is done without them."""
+        return any(self._journal.record(doubt.id)["position"] is not None for doubt in doubts)
 
     def _is_free(self, campaign_id: str, client_id: str) -> bool:
         return not (
@@ -119,6 +126,10 @@ class Settling:
                 journal.existing(row_id, sight.client_id, None)
             case Exists():
                 journal.unresolved(row_id, _OTHERS)
+            case Absent(doubt=doubt) if self._rules.if_exists != "send" and (
+                client_id := journal.who_was_there(doubt.campaign_id, doubt.email_key)
+            ):  # an earlier run was told to send them all the same
+                journal.existing(row_id, client_id, None)
             case Absent() if self._rules.on_ambiguous == "reconcile" and self._may_send(row_id):
                 journal.planned_again(row_id)
             case Absent():

@@ -79,7 +79,7 @@ class Spool:
     def _next_occurrence(self, campaign_id: str, key: str) -> Record | int:
         """The row that the journal has for this person, or the number of the occurrence that is to be made."""
         found: Record | None = self._db.execute(
-            "SELECT id, state, client, position, line FROM rows WHERE campaign_id = ? AND email_key = ?"
+            "SELECT id, state, client, position, line, sending_at FROM rows WHERE campaign_id = ? AND email_key = ?"
             " AND occurrence = 1",
             (campaign_id, key),
         ).fetchone()
@@ -88,7 +88,7 @@ class Spool:
         if found["position"] is None or not self._send_twice:
             return found
         free: Record | None = self._db.execute(
-            "SELECT id, state, client, position, line FROM rows WHERE campaign_id = ? AND email_key = ?"
+            "SELECT id, state, client, position, line, sending_at FROM rows WHERE campaign_id = ? AND email_key = ?"
             " AND position IS NULL ORDER BY occurrence LIMIT 1",
             (campaign_id, key),
         ).fetchone()
@@ -106,7 +106,7 @@ class Spool:
         )
         if known["client"] == text:
             return
-        if known["state"] == State.PLANNED:
+        if known["state"] == State.PLANNED or (known["state"] == State.EXISTING and known["sending_at"] is None):
             self._db.execute("UPDATE rows SET client = ? WHERE id = ?", (text, known["id"]))
         elif known["state"] == State.REJECTED:  # compared anew, too: somebody may have added them by hand since
             self._db.execute(

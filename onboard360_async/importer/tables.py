@@ -38,7 +38,7 @@ UPGRADES: Final = (
     """
     ALTER TABLE rows ADD COLUMN seq INTEGER;
     ALTER TABLE rows ADD COLUMN absent INTEGER NOT NULL DEFAULT 0;
-    UPDATE rows SET seq = id WHERE state NOT IN ('planned', 'sending');
+    UPDATE rows SET seq = id WHERE state NOT IN ('planned', 'sending', 'unresolved');
     UPDATE rows SET state = CASE created WHEN 1 THEN 'created_no_id' ELSE 'ambiguous' END WHERE state = 'unresolved';
     CREATE INDEX rows_by_seq ON rows (seq) WHERE seq IS NOT NULL;
     CREATE TABLE requests (at INTEGER NOT NULL, what TEXT NOT NULL);

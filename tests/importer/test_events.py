@@ -6,10 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from onboard360_async import errors
 from onboard360_async.importer import Adopted, Rules
-from onboard360_async.models import Client
+from onboard360_async.importer.events import fill_links, take_events
+from onboard360_async.importer.upkeep.books import open_books
+from onboard360_async.models import Client, NewClient
 from tests.importer.double import CAMPAIGN, Service, finish, job_of, lost, people, results
 
 
@@ -47,7 +50,8 @@ async def test_events_that_come_later_fill_in_the_links(tmp_path: Path, service:
     path = people(tmp_path, "a@x.de")
     _, outcomes, _ = await finish(job_of(path, service))
     assert [outcome.link for outcome in outcomes if isinstance(outcome, Adopted)] == [None]
-    events = stored(tmp_path, event("id-1", "a@x.de", "https://example.com/c/000000000001"))
+    link = "https://example.com/c/000000000001"
+    events = stored(tmp_path, event("id-1", "a@x.de", link), event("id-1", "a@x.de", None))  # delivered twice
     async with job_of(path, service, events_from=events) as job:
         await job.load()
         told = [outcome async for outcome in job.outcomes(since=outcomes[-1].seq)]
@@ -55,6 +59,26 @@ async def test_events_that_come_later_fill_in_the_links(tmp_path: Path, service:
             "https://example.com/c/000000000001"
         ]
     assert results(tmp_path)[0]["link"] == "https://example.com/c/000000000001"
+
+
+async def test_many_links_are_filled_in_at_once(tmp_path: Path, service: Service) -> None:
+    """A service whose answers tell no link: the disk is waited for once, not for each of the rows."""
+    add = service.add
+
+    async def without_link(new: NewClient, before_send: Any) -> Client:
+        return evolve(await add(new, before_send), link=None)
+
+    service.add = without_link  # type: ignore[method-assign]  # the double is ours to bend
+    emails = [f"p{number}@x.de" for number in range(9)]
+    await finish(job_of(people(tmp_path, *emails), service))
+    events = stored(tmp_path, *(event(client.id, client.email, client.link) for client in service.created))
+    steps = list[str]()
+    with open_books(tmp_path / "people.csv.onboard360.db") as books:
+        assert list(take_events(books, events)) == []
+        books.db.set_trace_callback(steps.append)
+        assert len(fill_links(books)) == 9
+    assert steps.count("COMMIT") == 1
+    assert sum(step.startswith("BEGIN") for step in steps) == 1
 
 
 async def test_an_event_is_evidence_where_the_listing_shows_nobody(tmp_path: Path, service: Service) -> None:

@@ -453,3 +453,24 @@ async def test_a_summary_needs_an_import_that_was_entered(service: Service) -> N
     await finish(job)
     assert (job.summary.rows, job.summary.created) == (1, 1)
     assert job.audit == Audit((), ())
+
+
+async def test_a_lost_row_of_another_list_stops_nobody(tmp_path: Path, service: Service) -> None:
+    """Its campaign is gone, and so is its listing; today's list is for another one, and comes to its end."""
+    service.faults["a"] = once(lost())
+    listing, path = service.listing, people(tmp_path, "a@x.de", "b@x.de")
+
+    async def partly(campaign_id: str) -> Any:
+        if campaign_id == "gone" and service.created:
+            raise errors.NotFoundError(404)
+        async for batch in listing(campaign_id):
+            yield batch
+
+    service.listing = partly  # type: ignore[method-assign]  # the double is ours to bend
+    with pytest.raises(errors.ImportFailedError, match="cannot look for"):
+        await finish(job_of(path, service, campaign="gone"))
+    for _ in range(2):
+        _, _, summary = await finish(job_of(path, service, campaign="new"))
+        assert (summary.created, summary.rows) == (2, 2)
+    async with job_of(path, service, campaign="gone") as job:
+        assert (await job.load()).ambiguous == 1

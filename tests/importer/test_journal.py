@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onboard360_async import errors
-from onboard360_async.importer import Created, SkippedExisting, tables
+from onboard360_async.importer import Created, SkippedExisting, Unresolved, tables
 from onboard360_async.importer import listed as listed_module
 from onboard360_async.importer import load as load_module
+from onboard360_async.importer import run as run_module
 from onboard360_async.importer import spool as spool_module
 from onboard360_async.importer.journal import Journal
 from onboard360_async.models import NewClient
@@ -43,8 +44,8 @@ def write_old(path: Path, version: int, states: dict[str, str], ids: dict[str, s
         client = json.dumps(asdict(NewClient(CAMPAIGN, f"{name}@x.de")))
         db.execute(
             "INSERT INTO rows (campaign_id, email_key, occurrence, position, line, cells, client, state, compared,"
-            " client_id, sending_at) VALUES (?, ?, 1, ?, ?, ?, ?, ?, 1, ?, ?)",
-            (CAMPAIGN, f"{name}@x.de", number, number + 1, "[]", client, state, ids.get(name), number),
+            " client_id, sending_at, ended_at) VALUES (?, ?, 1, ?, ?, ?, ?, ?, 1, ?, ?, ?)",
+            (CAMPAIGN, f"{name}@x.de", number, number + 1, "[]", client, state, ids.get(name), number, number),
         )
     db.close()
 
@@ -62,8 +63,8 @@ def damage(path: Path, table: str) -> bytes:
     return path.read_bytes()
 
 
-async def turns_during(job: Any) -> int:
-    """How often another task had its turn while a list was loaded."""
+async def turns_during(job: Any, *, run: bool = False) -> int:
+    """How often another task had its turn while a list was loaded, or was told that nobody is to be sent."""
     turns = 0
 
     async def other() -> None:
@@ -75,6 +76,10 @@ async def turns_during(job: Any) -> int:
     task = asyncio.create_task(other())
     async with job:
         await job.load()
+        if run:
+            turns = 0
+            async for _ in job.run():
+                pass
         task.cancel()
     return turns
 
@@ -91,6 +96,23 @@ async def test_a_long_list_leaves_the_loop_to_others(
     assert service.listings == 1
     monkeypatch.setattr(load_module, "_PAUSE_EVERY", 2)
     assert await turns_during(job_of([{"email": f"p{number:02}@x.de"} for number in range(40)], service)) >= 40
+
+
+def test_many_lost_rows_cost_one_way_through_the_books() -> None:
+    """Where nobody is a witness all rows of the campaign are looked through: once for a listing, not for each row."""
+    journal, queries = Journal(None), list[str]()
+    seen = listed_module.Seen(journal, CAMPAIGN)
+    journal.db.set_trace_callback(queries.append)
+    assert not any(seen.has_witness(ended_at) for ended_at in range(100))
+    assert len(queries) == 1
+    journal.close()
+
+
+async def test_many_skipped_rows_leave_the_loop_to_others(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are told without waiting for anything: between some of them others have a turn all the same."""
+    monkeypatch.setattr(run_module, "STEP", 2)
+    rows = [{"email": "nobody"} for _ in range(100)]
+    assert await turns_during(job_of(rows, service, skip_invalid=True), run=True) >= 50
 
 
 async def test_a_list_is_forgotten_whole_in_steps(
@@ -190,6 +212,18 @@ async def test_a_journal_of_an_older_version_goes_on(tmp_path: Path, service: Se
     assert (summary.adopted, summary.created) == (1, 3)
     assert sorted(service.emails) == ["done@x.de", "left@x.de", "lost@x.de", "made@x.de"]
     assert [row["client_id"] for row in results(tmp_path)[:2]] == [made.id, done.id]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+async def test_what_an_older_version_left_in_doubt_is_told_once(tmp_path: Path, service: Service, version: int) -> None:
+    """It was never looked for: no outcome before that is done, not before the run and not after each look."""
+    states = {"lost": "unresolved", "done": "created", "left": "planned"}
+    write_old(tmp_path / BOOKS, version, states, {"done": "id-9"})  # who is not there: nothing may be argued
+    async with job_of(None, service, journal=tmp_path / BOOKS) as job:
+        assert [type(outcome) async for outcome in job.outcomes()] == [Created]
+        outcomes = [outcome async for outcome in job.run()]
+    assert [type(outcome) for outcome in outcomes] == [Created, Unresolved]
+    assert outcomes[0].seq < outcomes[1].seq
 
 
 @settings(max_examples=25, deadline=None)

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -61,3 +62,36 @@ async def test_a_fault_of_the_users_own_database_is_theirs(tmp_path: Path, servi
             await job.load()
         assert isinstance(caught.value.__cause__, sqlite3.OperationalError)
         assert job.summary.rows == 0
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+async def test_loading_again_does_not_read_again(service: Service, kind: Any) -> None:
+    """The listing failed, and the rows can be read only once: they are in the journal, and none is lost."""
+    rows, listing, is_up = kind([{"email": "a@x.de"}, {"email": "b@x.de"}]), service.listing, False
+
+    async def often_down(campaign_id: str) -> Any:
+        if not is_up:
+            raise errors.NotSentError("Could not connect.")
+        async for batch in listing(campaign_id):
+            yield batch
+
+    service.listing = often_down  # type: ignore[method-assign]  # the double is ours to bend
+    async with job_of(rows, service) as job:
+        with pytest.raises(errors.NotSentError):
+            await job.load()
+        is_up = True
+        assert (await job.load()).to_send == 2
+
+
+async def test_rows_that_broke_off_and_are_gone_are_not_taken_for_all(service: Service) -> None:
+    """A generator that raised gives no more: that is not an empty list."""
+
+    def breaking() -> Iterator[Mapping[str, object]]:
+        yield {"email": "a@x.de"}
+        raise ZeroDivisionError
+
+    async with job_of(breaking(), service) as job:
+        with pytest.raises(ZeroDivisionError):
+            await job.load()
+        with pytest.raises(errors.ConfigurationError, match="hand them over anew"):
+            await job.load()

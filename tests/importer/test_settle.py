@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from copy import deepcopy
 from itertools import pairwise
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -16,6 +17,9 @@ from hypothesis import strategies as st
 
 from onboard360_async import errors
 from onboard360_async.importer import Adopted, Audit, Created, ImportJob, Invalid, SkippedExisting, Unresolved
+from onboard360_async.importer.upkeep.books import open_books
+from onboard360_async.importer.upkeep.glance import glance_at
+from onboard360_async.importer.upkeep.resolve import resolve_not_created, row_in_doubt
 from onboard360_async.models import Client, NewClient
 from tests.budget.virtual import VirtualLoop, run
 from tests.importer.double import adds_up
@@ -193,6 +197,33 @@ def test_a_longer_list_does_not_take_the_lost_for_strangers(tmp_path: Path) -> N
     assert max(world.times().values()) == 1
 
 
+def test_who_is_not_in_the_list_any_more_is_settled_and_not_told(tmp_path: Path) -> None:
+    """Their lines are those of another list, where somebody else stands now: neither an outcome nor the look back
+    names them. Back in the list, each has what became of them.
+    """
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop, {"a@x.de": ["committed"]}), tmp_path / "books.db"
+        async with world.job(rows("a", "b"), journal) as job:
+            async for _ in job.run():
+                job.stop()
+        async with world.job(rows("c", "d"), journal) as job:
+            await job.load()
+            outcomes = []
+            async for outcome in job.run():
+                outcomes.append(outcome)
+                world.hidden = lambda shown: [client for client in shown if client.email != "b@x.de"]
+        assert job.audit == Audit((), ())
+        return outcomes, *await finish(world.job(rows("a", "b"), journal))
+
+    outcomes, _, summary = run(main)
+    assert [(type(outcome), outcome.line, outcome.email) for outcome in outcomes] == [
+        (Created, 1, "c@x.de"),
+        (Created, 2, "d@x.de"),
+    ]
+    assert (summary.created, summary.adopted) == (1, 1)
+
+
 def test_numbers_of_outcomes_are_never_given_twice(tmp_path: Path) -> None:
     """A list that is read anew forgets its invalid rows, not their numbers: who keeps the last misses nothing."""
 
@@ -207,6 +238,28 @@ def test_numbers_of_outcomes_are_never_given_twice(tmp_path: Path) -> None:
             return [type(outcome) async for outcome in job.outcomes(since=last)]
 
     assert run(main) == [Invalid]
+
+
+def test_a_number_is_not_given_again_to_a_row_that_is_open_again(tmp_path: Path) -> None:
+    """The last outcome was taken back, by a human or a run that failed: its number stays that of what was told."""
+
+    async def main(loop: VirtualLoop, by_hand: bool) -> Any:
+        world, journal = World(loop, {"b@x.de": ["dropped"]}), tmp_path / f"{by_hand}.db"
+        outcomes, _ = await finish(world.job(rows("a", "b"), journal, on_ambiguous="hold"))
+        if by_hand:
+            with open_books(journal) as books:
+                resolve_not_created(books, row_in_doubt(books, email="b@x.de"))
+        else:
+            world.down_until_s = loop.time() + 600
+            with pytest.raises(errors.ImportFailedError):
+                await finish(world.job(None, journal))
+            loop.skip(600)
+        await finish(world.job(None, journal))
+        async with world.job(None, journal) as job:
+            return [type(outcome) async for outcome in job.outcomes(since=outcomes[-1].seq)]
+
+    for by_hand in (True, False):
+        assert run(main, by_hand) == [Created]
 
 
 @pytest.mark.parametrize("ahead_s", [-3600.0, 0.0, 3600.0])
@@ -337,12 +390,81 @@ def test_a_listing_that_fails_leaves_rows_in_doubt(tmp_path: Path) -> None:
             with pytest.raises(errors.ImportFailedError, match="cannot look for the rows"):
                 assert [_ async for _ in job.run()]
             assert job.summary.ambiguous == 1
+        with open_books(journal) as books:
+            assert [each.ending for each in glance_at(books).runs] == ["failed"]
         world.is_up = True
         return world, *await finish(world.job(None, journal))
 
     world, outcomes, summary = run(main)
     assert (summary.adopted, world.times()["a@x.de"]) == (1, 1)
     assert [type(outcome) for outcome in outcomes] == [Adopted]
+
+
+@pytest.mark.parametrize("fate", ["committed", "dropped"])
+def test_a_clock_that_was_set_back_holds_nobody_up(tmp_path: Path, fate: str) -> None:
+    """Two hours ahead when the answer was lost: whoever goes on waits for minutes, and the client is the row's."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop, {"a@x.de": [fate]}), tmp_path / "books.db"
+        async with world.job(rows("a", "b"), journal) as job:
+            await job.load()
+            world.ahead_s = -7200.0
+            async for _ in job.run():
+                job.stop()
+        world.set_clock(-7200.0)
+        world.ahead_s = 0.0
+        start = loop.time()
+        outcomes, _ = await finish(world.job(None, journal))
+        return world, outcomes, loop.time() - start
+
+    world, outcomes, took_s = run(main)
+    assert took_s < 4 * SETTLE_S
+    assert [type(outcome) for outcome in outcomes] == [Adopted if fate == "committed" else Created]
+    assert world.times()["a@x.de"] == 1
+
+
+@pytest.mark.parametrize("how", ["left", "failed", "killed"])
+def test_a_machine_that_slept_makes_no_doubt_old(tmp_path: Path, how: str) -> None:
+    """The run's own time stood still for ten minutes, and the answer was lost after that: who goes on at once by the
+    machine's clock does not take it for settled, or a late commit would be there twice.
+    """
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop, {"a@x.de": ["late"]}, late_s=SETTLE_S - 5), tmp_path / "books.db"
+        async with world.job(rows("a"), journal, max_ambiguous=1 if how == "failed" else 9) as job:
+            await job.load()
+            reader = asyncio.create_task(anext(job.run()))
+            loop.call_later(world.slow_s / 2, world.set_clock, 600.0)
+            await asyncio.wait((reader,), timeout=1.5 * world.slow_s)
+            if how == "killed":
+                copyfile(journal, tmp_path / "killed.db")
+                copyfile(f"{journal}-wal", tmp_path / "killed.db-wal")
+                journal = tmp_path / "killed.db"
+            reader.cancel()
+            await asyncio.wait((reader,))
+        await finish(world.job(None, journal))
+        return world
+
+    world = run(main)
+    assert [what for _, what in world.requests].count("a@x.de") == world.times()["a@x.de"] == 1
+
+
+def test_a_clock_that_is_set_back_in_the_middle_makes_nobody_old() -> None:
+    """An hour ahead until somebody noticed: those whom we create after that were not there before us."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world = World(loop, {"c@x.de": ["committed"]}, ahead_s=-3600.0)
+        async with world.job(rows(*"abcdefgh")) as job:
+            await job.load()
+            outcomes: list[Any] = []
+            async for outcome in job.run():
+                if not outcomes:
+                    world.set_clock(-3600.0)
+                    world.ahead_s = 0.0
+                outcomes.append(outcome)
+        return outcomes
+
+    assert Counter(map(type, run(main))) == {Created: 7, Adopted: 1}
 
 
 def test_stopping_does_not_wait_for_the_lost(tmp_path: Path) -> None:
@@ -411,6 +533,23 @@ def test_a_look_back_waits_for_a_listing_that_lags() -> None:
     assert len(world.listings) == 3
 
 
+def test_a_look_back_that_failed_has_found_nothing(tmp_path: Path) -> None:
+    """What an earlier run found says nothing of who was added since."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop), tmp_path / "books.db"
+        async with world.job(rows("a"), journal) as job:
+            _ = [outcome async for outcome in job.run()]
+            before = job.audit
+        async with world.job(rows("a", "b"), journal) as job:
+            await job.load()
+            world.is_up = False
+            _ = [outcome async for outcome in job.run()]
+            return before, job.audit, job.summary.created
+
+    assert run(main) == (Audit((), ()), None, 2)
+
+
 @pytest.mark.parametrize("is_listed", [True, False])
 def test_a_server_that_gives_back_who_was_there_is_believed(is_listed: bool) -> None:
     """An answer with a client who is older than the request, or was listed before: adopted, with the link."""
@@ -476,6 +615,65 @@ def test_who_exists_is_skipped_or_sent_as_one_likes(policy: str, created: int, e
     assert (summary.created, summary.skipped_existing) == (created, existing)
     assert world.times()["a@x.de"] == created
     assert len([outcome for outcome in outcomes if isinstance(outcome, SkippedExisting)]) == existing
+
+
+def test_who_was_added_by_others_before_the_list_grew_is_skipped(tmp_path: Path) -> None:
+    """The listing that is read for the new rows shows somebody who is still to be sent: nobody is sent beside them."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop), tmp_path / "books.db"
+        await finish(world.job(rows("a", "b"), journal, limit=1))
+        world.commit(NewClient(CAMPAIGN, "b@x.de"))
+        return world, *await finish(world.job(rows("a", "b", "c"), journal))
+
+    world, _, summary = run(main)
+    assert (summary.created, summary.skipped_existing, world.times()["b@x.de"]) == (2, 1, 1)
+
+
+@pytest.mark.parametrize("is_settled", [True, False])
+def test_who_was_sent_all_the_same_and_lost_is_skipped_if_that_is_wanted_now(tmp_path: Path, is_settled: bool) -> None:
+    """Their request created nobody, and somebody was there before: the run that is to skip sends nobody beside them."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop, {"a@x.de": ["dropped"] * 3}), tmp_path / "books.db"
+        world.commit(NewClient(CAMPAIGN, "a@x.de"))
+        async with world.job(rows("a", "b"), journal, if_exists="send") as job:
+            async for _ in job.run():
+                if not is_settled:
+                    job.stop()
+        return world, *await finish(world.job(rows("a", "b"), journal))
+
+    world, outcomes, summary = run(main)
+    assert (summary.created, summary.skipped_existing, world.times()["a@x.de"]) == (1, 1, 1)
+    assert [type(outcome) for outcome in outcomes] == [SkippedExisting]
+
+
+def test_who_was_to_be_sent_all_the_same_is_skipped_when_they_come_back(tmp_path: Path) -> None:
+    """Not in the list when the import was told to skip those who exist, and in it again later: skipped."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop), tmp_path / "books.db"
+        world.commit(NewClient(CAMPAIGN, "a@x.de"))
+        for names, policy in (("ab", "send"), ("b", "skip")):
+            async with world.job(rows(*names), journal, if_exists=policy) as job:
+                await job.load()
+        return world, *await finish(world.job(rows("a", "b"), journal))
+
+    world, _, summary = run(main)
+    assert (summary.skipped_existing, summary.created, world.times()["a@x.de"]) == (1, 1, 1)
+
+
+def test_who_was_skipped_and_is_sent_later_is_sent_as_the_list_says_then(tmp_path: Path) -> None:
+    """Nothing of the row has left: the name that was mended since is the one that is sent."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal = World(loop), tmp_path / "books.db"
+        world.commit(NewClient(CAMPAIGN, "a@x.de"))
+        for name, policy in (("Ana", "skip"), ("Anna", "send")):
+            await finish(world.job([{"email": "a@x.de", "first_name": name}], journal, if_exists=policy))
+        return [client.first_name for _, client in world.committed]
+
+    assert run(main) == [None, "Anna"]
 
 
 def test_who_exists_may_end_the_import_before_it_begins() -> None:

@@ -197,14 +197,16 @@ async def test_leaving_the_block_ends_whoever_reads(tmp_path: Path, service: Ser
     await outcomes.aclose()  # once more does no harm
 
 
-async def test_two_readers_share_the_outcomes(tmp_path: Path, service: Service) -> None:
-    """Each outcome goes to one of them, and both come to an end."""
+@pytest.mark.parametrize("is_loaded", [True, False])
+async def test_two_readers_share_the_outcomes(tmp_path: Path, service: Service, is_loaded: bool) -> None:
+    """Each outcome goes to one of them, and both come to an end; the list is loaded once if nobody did."""
 
     async def read() -> list[int]:
         return [outcome.line async for outcome in outcomes]
 
     async with job_of(people(tmp_path, *(f"p{number}@x.de" for number in range(6))), service) as job:
-        await job.load()
+        if is_loaded:
+            await job.load()
         outcomes = job.run()
         lines = await asyncio.gather(read(), read(), read())
     assert sorted(itertools.chain.from_iterable(lines)) == [2, 3, 4, 5, 6, 7]

@@ -53,6 +53,10 @@ class World:
         """The service's clock."""
         return datetime.fromtimestamp(self._epoch_s + self.loop.time() + self.ahead_s, UTC)
 
+    def set_clock(self, by_s: float) -> None:
+        """Set our own clock; the service's goes with it unless `ahead_s` says otherwise."""
+        self._epoch_s += by_s
+
     def commit(self, new: NewClient) -> Client:
         """Somebody is there from now on."""
         number = len(self.committed) + 1
