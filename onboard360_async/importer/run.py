@@ -18,6 +18,7 @@ from aiolimiter import AsyncLimiter
 from onboard360_async import settings
 from onboard360_async.errors import ApiError, Onboard360Error, OutcomeUnknownError
 from onboard360_async.importer.audit import make_audit
+from onboard360_async.importer.clock import RunClock
 from onboard360_async.importer.journal import Entry, Journal
 from onboard360_async.importer.outcomes import Outcome
 from onboard360_async.importer.reconcile import began_before
@@ -34,7 +35,6 @@ Listing = Callable[[str], AsyncIterator[Sequence[Client]]]  # everybody in a cam
 Add = Callable[[NewClient, Callable[[], None]], Awaitable[Client]]  # the second is called before each attempt is sent
 logger: Final = logging.getLogger("onboard360_async")
 _MINUTE_S: Final = 60.0
-_CLOCK_NS: Final = 1_000_000_000  # two clocks that differ by less are one
 
 
 class Outcomes:
@@ -58,8 +58,7 @@ class Outcomes:
         send: bool = True,
     ) -> None:
         self._journal, self._add, self._listing, self._rules = journal, add, listing, rules
-        self._skew_s, self._begin = skew_s, begin
-        self._wall = journal.now  # the one that can be set
+        self._clock, self._begin = RunClock(journal, skew_s), begin
         self._tell_skipped, self._may_begin = tell_skipped, send
         self._skipped: Iterator[Outcome] = iter(())
         self._asked = 0  # how often somebody wanted an outcome
@@ -72,7 +71,7 @@ class Outcomes:
         self._people: set[tuple[str, str]] = set()  # whose rows are under way
         self._verdicts = Verdicts(rules)
         self._settling = Settling(
-            journal, self._read, rules, skew_s=self._ahead_s, until=self._quietly_until, may_send=self._may_send
+            journal, self._read, rules, skew_s=self._clock.ahead_s, until=self._quietly_until, may_send=self._may_send
         )
         self._is_settling = self._settle_soon = False
         self._stopping = False
@@ -143,7 +142,7 @@ class Outcomes:
             return
         task.cancel()
         await asyncio.wait((task,))
-        self._mind_clock()
+        self._clock.mind()
         self._journal.doubt_what_was_under_way()
         self._journal.end_run("cancelled")
         while not self._ready.empty():
@@ -152,23 +151,12 @@ class Outcomes:
 
     async def _start(self) -> None:
         await self._begin()
-        loop = self._loop = asyncio.get_running_loop()
-        wall_ns, start_s = self._wall(), loop.time()
-        self._journal.now = lambda: wall_ns + int((loop.time() - start_s) * 1e9)  # nobody can set this one
+        self._loop = asyncio.get_running_loop()
+        self._clock.start()
         if self._rules.rate is not None:
             self._pace = AsyncLimiter(1, _MINUTE_S / self._rules.rate)
         if self._tell_skipped:
             self._skipped = skipped(self._journal)
-
-    def _ahead_s(self) -> float | None:
-        """What the server's clock is ahead of the journal's; the one it was compared with may have been set back."""
-        skew_s, set_back_ns = self._skew_s(), min(0, self._wall() - self._journal.now())
-        return None if skew_s is None else skew_s + set_back_ns / 1e9
-
-    def _mind_clock(self) -> None:
-        """What is noted now by this run's own time is read by the next one with the machine's."""
-        if self._wall() - self._journal.now() > _CLOCK_NS:
-            self._journal.clock_went_ahead()
 
     # --- the whole ---
 
@@ -347,7 +335,7 @@ class Outcomes:
     def _note(self, entry: Entry, client: Client) -> None:
         """The server said who it is. Somebody older than our request was there before it."""
         journal, campaign_id = self._journal, entry.client.campaign_id
-        sent_at, skew_s = journal.record(entry.id)["sending_at"], self._ahead_s()
+        sent_at, skew_s = journal.record(entry.id)["sending_at"], self._clock.ahead_s()
         is_old = skew_s is not None and began_before(client.created_at, sent_at, skew_s)
         if journal.is_credited(campaign_id, client.id):
             journal.existing(entry.id, client.id, client.link)
@@ -381,7 +369,7 @@ class Outcomes:
         return False
 
     def _doubt(self, entry: Entry, reason: str, *, created: bool = False) -> None:
-        self._mind_clock()
+        self._clock.mind()
         self._journal.doubt(entry.id, reason, created=created)
         self._doubted[entry.id] += 1
         self._settle_soon = self._settle_soon or self._journal.in_doubt() >= settings.IMPORT_SETTLE_AT
