@@ -274,6 +274,7 @@ class AsyncOnboard360:
         campaign: str | None = None,
         journal: str | Path | None = None,
         mapping: Mapping[str, str] | None = None,
+        on_ambiguous: str = "reconcile",
         encoding: str | None = None,
         delimiter: str | None = None,
         form: str | None = None,
@@ -313,7 +314,7 @@ class AsyncOnboard360:
             journal=journal,
             reading=Reading(mapping, encoding, delimiter, form),
             events_from=events_from,
-            rules=Rules(**rules),
+            rules=Rules(on_ambiguous=on_ambiguous, **rules),
             skew_s=self._transport.clock.skew_s,
         )
 

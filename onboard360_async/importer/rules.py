@@ -18,10 +18,9 @@ CHOICES: Final = {
 
 
 class RuleOptions(TypedDict, total=False):
-    """The same by name, for signatures; see `Rules`."""
+    """The same by name, for signatures, but for `on_ambiguous`; see `Rules`."""
 
     skip_invalid: bool
-    on_ambiguous: str
     settle_s: float
     max_ambiguous: int
     max_errors: int | None
