@@ -27,6 +27,9 @@ __all__ = ["Order"]
 LONGEST_S = 30  # a run that takes longer hangs
 
 
+MOST_RETRIES = 5  # more than the listings that fail in a scene: a run that ends with an error is another test's
+
+
 @define(kw_only=True)
 class Order:
     """One run of an import."""
@@ -44,7 +47,10 @@ class Order:
 async def main(order: Order) -> Summary:
     """The import of the folder's list, from its first line to its last."""
     budget = Budget(limit=100_000, burst=1_000, window_s=1.0)
-    async with AsyncOnboard360(order.key, base_url=order.url, budget=budget, timeout_s=order.timeout_s) as api:
+    handle = AsyncOnboard360(
+        order.key, base_url=order.url, budget=budget, timeout_s=order.timeout_s, max_retries=MOST_RETRIES
+    )
+    async with handle as api:
         async with api.open_import(Path(order.folder, "people.csv"), **order.options) as job:
             await job.load()
             async for _ in job.run():
