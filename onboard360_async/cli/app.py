@@ -19,6 +19,7 @@ from onboard360_async.cli.importing import import_file
 from onboard360_async.cli.imports import imports
 from onboard360_async.cli.links import links
 from onboard360_async.cli.sandbox import sandbox
+from onboard360_async.cli.screen import on_screen
 
 __all__ = ["onboard360", "run"]
 
@@ -59,7 +60,7 @@ def run(arguments: list[str] | None = None) -> int:
         _complain(error)
         return exit_code(error)
     except (OSError, sqlite3.Error) as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {on_screen(str(error))}", err=True)
         return Exit.ERROR
     return int(code) if isinstance(code, int) else Exit.DONE
 
@@ -75,6 +76,6 @@ def _prepare_streams() -> None:
 
 
 def _complain(error: errors.Onboard360Error) -> None:
-    click.echo(f"Error: {said(error)}", err=True)
+    click.echo(f"Error: {on_screen(said(error))}", err=True)
     for candidate in getattr(error, "candidates", ()):
-        click.echo(f"  {candidate}", err=True)
+        click.echo(f"  {on_screen(candidate)}", err=True)

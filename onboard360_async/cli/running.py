@@ -14,6 +14,7 @@ from onboard360_async.cli.flags import Access
 from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.interruption import Interruption
 from onboard360_async.cli.progress import Progress, rows
+from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.shelf import remember
 from onboard360_async.cli.telling import looking_lines, next_lines, plan_lines, sent_at_most, summary_lines
 from onboard360_async.cli.waiting import Waiting
@@ -28,7 +29,7 @@ Opened = Callable[[AsyncOnboard360], ImportJob]
 def say(lines: Iterable[str]) -> None:
     """To the user, not to the data."""
     for line in lines:
-        click.echo(line, err=True)
+        click.echo(on_screen(line), err=True)
 
 
 async def run_with(access: Access, opened: Opened, wishes: Wishes, *, send: bool = True) -> int:
