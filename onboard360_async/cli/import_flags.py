@@ -138,4 +138,6 @@ def wishes_of(
     report = chosen["report"]
     if report is not None and not report.absolute().parent.is_dir():  # told now, not when everybody is added
         raise ConfigurationError(f"Cannot write {report}: there is no such folder.")
+    if report is not None and report.is_dir():
+        raise ConfigurationError(f"Cannot write {report}: it is a folder.")
     return Wishes(file=str(file), access=access.flags(), again=typed(context), spooled=spooled, **chosen)

@@ -98,6 +98,8 @@ def show(form: str, columns: Sequence[str], output: Path | None) -> Iterator[Row
         rows.close()
         sys.stdout.flush()
         return
+    if output.is_dir():
+        raise ConfigurationError(f"Cannot write {output}: it is a folder.")
     part = output.with_name(f".{output.name}.part")
     try:
         out = open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="")  # noqa: PTH123, SIM115 - the mode must be right from the first byte
