@@ -102,7 +102,8 @@ def show(form: str, columns: Sequence[str], output: Path | None) -> Iterator[Row
         raise ConfigurationError(f"Cannot write {output}: it is a folder.")
     part = output.with_name(f".{output.name}.part")
     try:
-        out = open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="")  # noqa: PTH123, SIM115 - the mode must be right from the first byte
+        number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        out = os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace", newline="")
     except OSError as error:
         raise ConfigurationError(f"Cannot write {output}: {error.strerror}.") from None
     try:

@@ -1,5 +1,6 @@
 """What other people wrote, on the user's screen: a terminal obeys escapes, and so nobody's may reach it."""
 
+import os
 from pathlib import Path
 
 from onboard360_async.cli.screen import on_screen
@@ -48,3 +49,33 @@ def test_the_service_gives_the_terminal_no_orders(service: Sandbox, command: Com
     said = [command("imports", "show", f"{EVIL}.csv")]
     assert r"Error: There is no journal \x1b]0;owned\x07\x1b[2J\nFAKE.csv" in said[0].err
     assert "\x1b" not in said[0].err
+
+
+ODD = os.fsdecode(b"caf\xe9")
+
+
+def test_a_name_that_is_no_text_is_a_name_all_the_same(service: Sandbox, command: Command, tmp_path: Path) -> None:
+    """A list whose file's name came from another system: imported, listed, found, reported, purged."""
+    path = tmp_path / f"{ODD}.csv"
+    path.write_text("email\na@x.de\n")
+    assert command("import", path, *SEND, "--report", tmp_path / f"{ODD}.html").code == 0
+    assert command("import", path, *SEND, "--journal", tmp_path / f"{ODD}.db").code == 0
+    for form in ("table", "json", "csv"):
+        assert command("links", "find", "a@x.de", "--format", form, "--output", tmp_path / "found").code == 0
+        assert "created" in (tmp_path / "found").read_text()
+    for name in ("show", "results", "resume"):
+        assert command("imports", name, path).code == 0
+    assert command("imports", "purge", path, "--yes").code == 0
+    assert (tmp_path / f"{ODD}.results.csv").exists() is False
+
+
+def test_an_argument_that_is_no_text_is_nobody(service: Sandbox, command: Command, tmp_path: Path) -> None:
+    """Typed in a terminal with another encoding: one clear line."""
+    path = people(tmp_path, "a@x.de")
+    assert command("import", path, *SEND).code == 0
+    assert command("links", "find", f"{ODD}@x.de").code == 1
+    assert command("imports", "resolve", path, "--email", f"{ODD}@x.de", "--created").code == 3
+    assert command("import", path, "--campaign", ODD, "--yes").code == 3
+    assert command("import", path, *SEND, "--map", f"email={ODD}").code == 3
+    assert command("import", path, *SEND, "--encoding", ODD).code == 2
+    assert command("import", path, *SEND, "--delimiter", ODD[-1]).code == 3
