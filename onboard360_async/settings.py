@@ -82,6 +82,7 @@ IMPORT_SETTLE_S: Final = (
     60.0  # seconds after which a request whose connection ended creates nobody any more; our choice
 )
 IMPORT_CLOCK_TOLERANCE_S: Final = 5.0  # seconds that the server's dates may be wrong; our choice
+IMPORT_MOST_WAIT_S: Final = 86_400.0  # seconds that an import may be told to wait at once; our choice
 IMPORT_WITNESS_SHARE: Final = 1 / 6  # of settle_s: so long others may come before a look in the middle; our choice
 IMPORT_SETTLE_AT: Final = 20  # rows in doubt that are looked for while others are sent; our choice
 IMPORT_LOOKS: Final = 3  # listings of a campaign, at most, until a row in doubt is left unresolved; our choice

@@ -51,7 +51,8 @@ class Wishes:
 
     def command(self, name: str, *flags: str) -> str:
         """A command about this import, to be pasted as it is."""
-        return shlex.join(["onboard360", "imports", name, self.file, *flags])
+        file = f"./{self.file}" if self.file.startswith("-") else self.file  # else it would be taken for a flag
+        return shlex.join(["onboard360", "imports", name, file, *flags])
 
 
 def _choice(flag: str, what: str) -> Callable[[F], F]:
