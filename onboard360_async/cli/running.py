@@ -152,7 +152,7 @@ async def _follow(
 
 async def _tick(job: ImportJob, outcomes: Outcomes, progress: Progress) -> None:
     while True:
-        progress.show(job.summary, outcomes.quiet_s)
+        progress.show(job.summary, outcomes.quiet_s, under_way=outcomes.under_way)
         await asyncio.sleep(settings.PROGRESS_TICK_S)
 
 
