@@ -73,11 +73,11 @@ async def run_import(
             failure = await _follow(job, job.run() if send else job.reconcile(), progress, interruption)
             glance = job.glance()
             say(summary_lines(glance.summary, glance.audit))
-            if wishes.report is not None:
-                limit = api.budget.snapshot().limit
-                job.write_report(wishes.report, people=wishes.report_people, limit=limit, window_s=settings.WINDOW_S)
+        if wishes.report is not None:
+            limit = api.budget.snapshot().limit
+            job.write_report(wishes.report, people=wishes.report_people, limit=limit, window_s=settings.WINDOW_S)
     _say_files(job)
-    if code is None and wishes.report is not None:
+    if wishes.report is not None:
         say([f"Report:  {wishes.report}"])
     if code is not None:
         return code
