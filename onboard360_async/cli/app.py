@@ -66,7 +66,12 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _prepare_streams() -> None:
-    """What a closed stream is told goes nowhere, and a name never fails on a terminal that cannot show it."""
+    """What a closed stream is told goes nowhere, and a name never fails on a terminal that cannot show it.
+
+    A closed stdin is an empty one.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - for the whole run
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for the whole run

@@ -224,3 +224,23 @@ def test_what_cannot_be_sent_stands_in_a_report_too(service: Sandbox, command: C
     page.unlink()
     assert command("imports", "resume", path, "--skip-invalid", "--dry-run", "--report", page).code == 0
     assert "Nothing was sent yet." in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("import", "people.csv", "--campaign", CAMPAIGN), 2),
+        (("import", "-", "--campaign", CAMPAIGN, "--yes"), 3),
+        (("imports", "purge", "people.csv", "--force"), 2),
+        (("campaigns", "list", "--api-key-file", "-"), 2),
+    ],
+)
+def test_where_there_is_no_stdin_nobody_is_asked(
+    service: Sandbox, command: Command, tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    """A service manager may start the command without one: one clear line, as with an empty one."""
+    people(tmp_path, "a@x.de")
+    assert command("import", tmp_path / "people.csv", "--campaign", CAMPAIGN, "--dry-run").code == 0
+    shell = ["bash", "-c", f"{shlex.join((*START, *arguments))} <&-"]
+    done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr, posts(service)) == (code, False, 0)
