@@ -87,4 +87,6 @@ IMPORT_WITNESS_SHARE: Final = 1 / 6  # of settle_s: so long others may come befo
 IMPORT_SETTLE_AT: Final = 20  # rows in doubt that are looked for while others are sent; our choice
 IMPORT_LOOKS: Final = 3  # listings of a campaign, at most, until a row in doubt is left unresolved; our choice
 IMPORT_MOST_SENT: Final = 3  # requests for one row in one run, the first included; our choice
+SHOWN_CHARS: Final = 500  # of a text of somebody else's that are shown on the screen; our choice
+SHOWN_NAMES: Final = 100  # columns, or candidates for one, that are named on the screen; our choice
 IMPORT_PROBLEMS: Final = 1_000  # invalid rows that a plan holds; the errors file has all of them; our choice

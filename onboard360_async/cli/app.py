@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from onboard360_async import errors
+from onboard360_async import errors, settings
 from onboard360_async.cli.budget import budget
 from onboard360_async.cli.clients import campaigns, clients
 from onboard360_async.cli.demo import demo
@@ -19,7 +19,7 @@ from onboard360_async.cli.importing import import_file
 from onboard360_async.cli.imports import imports
 from onboard360_async.cli.links import links
 from onboard360_async.cli.sandbox import sandbox
-from onboard360_async.cli.screen import on_screen
+from onboard360_async.cli.screen import on_screen, short
 
 __all__ = ["onboard360", "run"]
 
@@ -82,5 +82,8 @@ def _prepare_streams() -> None:
 
 def _complain(error: errors.Onboard360Error) -> None:
     click.echo(f"Error: {on_screen(said(error))}", err=True)
-    for candidate in getattr(error, "candidates", ()):
-        click.echo(f"  {on_screen(candidate)}", err=True)
+    candidates = getattr(error, "candidates", ())
+    for candidate in candidates[: settings.SHOWN_NAMES]:
+        click.echo(f"  {on_screen(short(candidate))}", err=True)
+    if (more := len(candidates) - settings.SHOWN_NAMES) > 0:
+        click.echo(f"  and {more:,} more", err=True)

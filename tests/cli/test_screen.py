@@ -51,6 +51,21 @@ def test_the_service_gives_the_terminal_no_orders(service: Sandbox, command: Com
     assert "\x1b" not in said[0].err
 
 
+def test_a_screen_is_not_flooded(service: Sandbox, command: Command, tmp_path: Path) -> None:
+    """Of a long text its beginning, of many columns the first; the list itself has all."""
+    path = tmp_path / "people.csv"
+    path.write_text("email\n" + "x" * 10_000 + "\n")
+    said = command("import", path, "--campaign", CAMPAIGN)
+    assert (said.code, max(map(len, said.err.splitlines())) < 600) == (3, True)
+    path.write_text(",".join(f"column {number}" for number in range(1000)) + "\na@x.de\n")
+    said = command("import", path, "--campaign", CAMPAIGN)
+    assert (said.code, said.err.splitlines()[-1]) == (3, "  and 900 more")
+    path.write_text("email," + ",".join(f"column {number}" for number in range(1000)) + "\na@x.de\n")
+    said = command("import", path, "--campaign", CAMPAIGN, "--dry-run")
+    assert ("  note: column 'column 99' is not sent\n" in said.err, len(said.err.splitlines()) < 110) == (True, True)
+    assert "  and 900 more notes\n" in said.err
+
+
 ODD = os.fsdecode(b"caf\xe9")
 
 
