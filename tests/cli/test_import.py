@@ -238,3 +238,11 @@ def test_no_wait_is_longer_than_a_clock(
     """A number that nobody can mean is refused before anything is sent."""
     refused = command("import", people(tmp_path, "a@x.de"), *SEND, *flag)
     assert (refused.code, refused.err.startswith(f"Error: {said} must be a number"), service.clients()) == (2, True, [])
+
+
+def test_a_lost_answer_that_stops_an_import_is_told_plainly(service: Sandbox, command: Command, tmp_path: Path) -> None:
+    """To look before sending again is what the import itself does; nobody is told to call a function."""
+    service.add_fault("500-before", method="POST")
+    said = command("import", people(tmp_path, "a@x.de"), *SEND, "--max-ambiguous", "1")
+    assert (said.code, "find_client" in said.err) == (8, False)
+    assert "Stopped early: The last answer was lost. The server failed while it handled a POST" in said.err
