@@ -246,3 +246,17 @@ def test_a_lost_answer_that_stops_an_import_is_told_plainly(service: Sandbox, co
     said = command("import", people(tmp_path, "a@x.de"), *SEND, "--max-ambiguous", "1")
     assert (said.code, "find_client" in said.err) == (8, False)
     assert "Stopped early: The last answer was lost. The server failed while it handled a POST" in said.err
+
+
+def test_what_to_say_of_a_list_is_told_in_words_that_fit_the_command(
+    service: Sandbox, command: Command, tmp_path: Path
+) -> None:
+    """Not `encoding=`, which is an argument in code: here it is a flag."""
+    (tmp_path / "a.csv").write_bytes(b"email,name\na@x.de,J\xf6rg\n")
+    (tmp_path / "b.csv").write_bytes("email\nb@x.de\n".encode("utf-16-le"))
+    (tmp_path / "c.csv").write_bytes(b"PK\x03\x04")
+    (tmp_path / "d.json").write_text('"d@x.de"')
+    said = [command("import", path, *SEND).err for path in sorted(tmp_path.iterdir())]
+    told = re.findall(r"Say its encoding|its encoding utf-16-le\?|its format is \w+", " ".join(said))
+    assert told == ["Say its encoding", "its encoding utf-16-le?", "its format is xlsx", "its format is jsonl"]
+    assert not [each for each in said if re.search(r"\b(encoding|form)=", each)]
