@@ -82,8 +82,11 @@ IMPORT_SETTLE_S: Final = (
     60.0  # seconds after which a request whose connection ended creates nobody any more; our choice
 )
 IMPORT_CLOCK_TOLERANCE_S: Final = 5.0  # seconds that the server's dates may be wrong; our choice
+IMPORT_MOST_WAIT_S: Final = 86_400.0  # seconds that an import may be told to wait at once; our choice
 IMPORT_WITNESS_SHARE: Final = 1 / 6  # of settle_s: so long others may come before a look in the middle; our choice
 IMPORT_SETTLE_AT: Final = 20  # rows in doubt that are looked for while others are sent; our choice
 IMPORT_LOOKS: Final = 3  # listings of a campaign, at most, until a row in doubt is left unresolved; our choice
 IMPORT_MOST_SENT: Final = 3  # requests for one row in one run, the first included; our choice
+SHOWN_CHARS: Final = 500  # of a text of somebody else's that are shown on the screen; our choice
+SHOWN_NAMES: Final = 100  # columns, or candidates for one, that are named on the screen; our choice
 IMPORT_PROBLEMS: Final = 1_000  # invalid rows that a plan holds; the errors file has all of them; our choice

@@ -10,7 +10,7 @@ import sys
 
 import click
 
-from onboard360_async import errors
+from onboard360_async import errors, settings
 from onboard360_async.cli.budget import budget
 from onboard360_async.cli.clients import campaigns, clients
 from onboard360_async.cli.demo import demo
@@ -19,6 +19,7 @@ from onboard360_async.cli.importing import import_file
 from onboard360_async.cli.imports import imports
 from onboard360_async.cli.links import links
 from onboard360_async.cli.sandbox import sandbox
+from onboard360_async.cli.screen import on_screen, short
 
 __all__ = ["onboard360", "run"]
 
@@ -59,13 +60,18 @@ def run(arguments: list[str] | None = None) -> int:
         _complain(error)
         return exit_code(error)
     except (OSError, sqlite3.Error) as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {on_screen(str(error))}", err=True)
         return Exit.ERROR
     return int(code) if isinstance(code, int) else Exit.DONE
 
 
 def _prepare_streams() -> None:
-    """What a closed stream is told goes nowhere, and a name never fails on a terminal that cannot show it."""
+    """What a closed stream is told goes nowhere, and a name never fails on a terminal that cannot show it.
+
+    A closed stdin is an empty one.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115, PTH123 - for the whole run
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123 - for the whole run
@@ -75,6 +81,9 @@ def _prepare_streams() -> None:
 
 
 def _complain(error: errors.Onboard360Error) -> None:
-    click.echo(f"Error: {said(error)}", err=True)
-    for candidate in getattr(error, "candidates", ()):
-        click.echo(f"  {candidate}", err=True)
+    click.echo(f"Error: {on_screen(said(error))}", err=True)
+    candidates = getattr(error, "candidates", ())
+    for candidate in candidates[: settings.SHOWN_NAMES]:
+        click.echo(f"  {on_screen(short(candidate))}", err=True)
+    if (more := len(candidates) - settings.SHOWN_NAMES) > 0:
+        click.echo(f"  and {more:,} more", err=True)

@@ -51,7 +51,8 @@ class Wishes:
 
     def command(self, name: str, *flags: str) -> str:
         """A command about this import, to be pasted as it is."""
-        return shlex.join(["onboard360", "imports", name, self.file, *flags])
+        file = f"./{self.file}" if self.file.startswith("-") else self.file  # else it would be taken for a flag
+        return shlex.join(["onboard360", "imports", name, file, *flags])
 
 
 def _choice(flag: str, what: str) -> Callable[[F], F]:
@@ -138,4 +139,6 @@ def wishes_of(
     report = chosen["report"]
     if report is not None and not report.absolute().parent.is_dir():  # told now, not when everybody is added
         raise ConfigurationError(f"Cannot write {report}: there is no such folder.")
+    if report is not None and report.is_dir():
+        raise ConfigurationError(f"Cannot write {report}: it is a folder.")
     return Wishes(file=str(file), access=access.flags(), again=typed(context), spooled=spooled, **chosen)

@@ -8,6 +8,7 @@ import click
 
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import output_flags
+from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.shelf import journals
 from onboard360_async.cli.show import show
 from onboard360_async.errors import ConfigurationError, ImportLockedError
@@ -57,7 +58,7 @@ def _say(found: Sequence[Found]) -> None:
         if number:
             click.echo()
         for name in _COLUMNS:
-            click.echo(f"{name.replace('_', ' ') + ':':<12} {row[name] or 'unknown'}")
+            click.echo(f"{name.replace('_', ' ') + ':':<12} {on_screen(str(row[name] or 'unknown'))}")
 
 
 def _find(paths: Sequence[Path], email: str) -> tuple[list[Found], int]:
@@ -70,7 +71,7 @@ def _find(paths: Sequence[Path], email: str) -> tuple[list[Found], int]:
                 found += find_person(journal, email)
         except (ConfigurationError, ImportLockedError) as error:
             passed += 1
-            click.echo(f"Passed over {path}: {error}", err=True)
+            click.echo(on_screen(f"Passed over {path}: {error}"), err=True)
     return found, passed
 
 

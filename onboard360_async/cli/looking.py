@@ -9,6 +9,7 @@ from typing import Final
 import click
 from attrs import asdict
 
+from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.show import show
 from onboard360_async.cli.telling import summary_lines
 from onboard360_async.errors import ConfigurationError, ImportLockedError
@@ -37,7 +38,7 @@ def _record(path: Path) -> dict[str, object]:
     except ImportLockedError:
         return record | {"state": "held by a run"}
     except ConfigurationError as error:
-        click.echo(f"{path}: {error}", err=True)
+        click.echo(on_screen(f"{path}: {error}"), err=True)
         return record | {"state": "unreadable"}
     runs = [run.ended_at or run.began_at for run in glance.runs]
     last = {"last_run": _moment(runs[-1]) if runs else None}
@@ -61,11 +62,11 @@ def show_books(glance: Glance, form: str) -> None:
     if form == "json":
         click.echo(json.dumps(_whole(glance), ensure_ascii=False, indent=1))
         return
-    click.echo(f"{glance.journal}: {glance.stand}")
+    click.echo(on_screen(f"{glance.journal}: {glance.stand}"))
     if glance.source is not None:
-        click.echo(f"List: {glance.source}")
+        click.echo(on_screen(f"List: {glance.source}"))
     for campaign_id in glance.campaigns:
-        click.echo(f"Campaign: {campaign_id}")
+        click.echo(on_screen(f"Campaign: {campaign_id}"))
     for run in glance.runs:
         click.echo(f"Run: {_moment(run.began_at)} to {_moment(run.ended_at)}, {run.ending}")
     for line in summary_lines(glance.summary, glance.audit):

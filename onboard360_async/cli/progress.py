@@ -74,11 +74,18 @@ class Progress:
         if self._bar is not None:
             self._bar.stop()
 
-    def show(self, now: Summary, quiet_s: float | None = None) -> None:
-        """The counts as they are; `quiet_s`: nothing is sent for so long, until lost rows are looked for."""
+    def show(self, now: Summary, quiet_s: float | None = None, *, under_way: int = 0) -> None:
+        """The counts as they are; `quiet_s`: nothing is sent for so long, until lost rows are looked for.
+
+        `under_way`: rows that the books hold in doubt only as long as their answers are awaited.
+        """
         done = max(0, self._open - now.planned - now.ambiguous)
         is_quiet = quiet_s is not None and quiet_s >= settings.PROGRESS_TICK_S
-        said = self._state(now, done) if quiet_s is None or not is_quiet else _waiting(quiet_s, now.ambiguous)
+        said = (
+            self._state(now, done, now.ambiguous - under_way)
+            if quiet_s is None or not is_quiet
+            else _waiting(quiet_s, now.ambiguous)
+        )
         if self._bar is not None:
             self._bar.update(self._task, completed=done, description=said)
         elif is_quiet and not self._is_quiet:
@@ -88,11 +95,11 @@ class Progress:
             click.echo(f"{done:,} of {self._total:,}: {said}", err=True)
         self._is_quiet = is_quiet
 
-    def _state(self, now: Summary, done: int) -> str:
+    def _state(self, now: Summary, done: int, in_doubt: int) -> str:
         state = self._budget.snapshot()
         made = now.created + now.adopted - self._done_before
         left = min(now.planned, self._total - done)
-        doubt = f", {now.ambiguous:,} in doubt" if now.ambiguous else ""
+        doubt = f", {in_doubt:,} in doubt" if in_doubt > 0 else ""
         until = f", {duration(eta_s(left, self._budget, self._rate))} left" if left > 0 else ""
         return f"{made:,} created{doubt}; budget {state.used} of {state.limit}{until}"
 

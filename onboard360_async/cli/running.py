@@ -14,6 +14,7 @@ from onboard360_async.cli.flags import Access
 from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.interruption import Interruption
 from onboard360_async.cli.progress import Progress, rows
+from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.shelf import remember
 from onboard360_async.cli.telling import looking_lines, next_lines, plan_lines, sent_at_most, summary_lines
 from onboard360_async.cli.waiting import Waiting
@@ -28,7 +29,7 @@ Opened = Callable[[AsyncOnboard360], ImportJob]
 def say(lines: Iterable[str]) -> None:
     """To the user, not to the data."""
     for line in lines:
-        click.echo(line, err=True)
+        click.echo(on_screen(line), err=True)
 
 
 async def run_with(access: Access, opened: Opened, wishes: Wishes, *, send: bool = True) -> int:
@@ -72,11 +73,11 @@ async def run_import(
             failure = await _follow(job, job.run() if send else job.reconcile(), progress, interruption)
             glance = job.glance()
             say(summary_lines(glance.summary, glance.audit))
-            if wishes.report is not None:
-                limit = api.budget.snapshot().limit
-                job.write_report(wishes.report, people=wishes.report_people, limit=limit, window_s=settings.WINDOW_S)
+        if wishes.report is not None:
+            limit = api.budget.snapshot().limit
+            job.write_report(wishes.report, people=wishes.report_people, limit=limit, window_s=settings.WINDOW_S)
     _say_files(job)
-    if code is None and wishes.report is not None:
+    if wishes.report is not None:
         say([f"Report:  {wishes.report}"])
     if code is not None:
         return code
@@ -151,7 +152,7 @@ async def _follow(
 
 async def _tick(job: ImportJob, outcomes: Outcomes, progress: Progress) -> None:
     while True:
-        progress.show(job.summary, outcomes.quiet_s)
+        progress.show(job.summary, outcomes.quiet_s, under_way=outcomes.under_way)
         await asyncio.sleep(settings.PROGRESS_TICK_S)
 
 

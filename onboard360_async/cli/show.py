@@ -18,6 +18,7 @@ from attrs import fields
 from rich.console import Console
 from rich.table import Table
 
+from onboard360_async.cli.screen import on_screen
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.models import Campaign, Client
 
@@ -45,6 +46,11 @@ def table_of(columns: Sequence[str]) -> Table:
     return table
 
 
+def _cell(value: object) -> str:
+    """Its lines stay lines, within its column."""
+    return "" if value is None else "\n".join(map(on_screen, str(value).split("\n")))
+
+
 class Rows:
     """Where rows go: `write` as many as there are, as often as they come, then `close`."""
 
@@ -60,7 +66,7 @@ class Rows:
         """Write some rows; a table waits for `close`, since its columns must fit all of them."""
         for row in rows:
             if self._table is not None:
-                self._table.add_row(*("" if row.get(name) is None else str(row[name]) for name in self._columns))
+                self._table.add_row(*(_cell(row.get(name)) for name in self._columns))
             elif self._csv is not None:
                 self._csv.writerow(row)
             else:
@@ -92,9 +98,12 @@ def show(form: str, columns: Sequence[str], output: Path | None) -> Iterator[Row
         rows.close()
         sys.stdout.flush()
         return
+    if output.is_dir():
+        raise ConfigurationError(f"Cannot write {output}: it is a folder.")
     part = output.with_name(f".{output.name}.part")
     try:
-        out = open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8", newline="")  # noqa: PTH123, SIM115 - the mode must be right from the first byte
+        number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        out = os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace", newline="")
     except OSError as error:
         raise ConfigurationError(f"Cannot write {output}: {error.strerror}.") from None
     try:

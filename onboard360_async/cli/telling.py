@@ -9,6 +9,7 @@ from onboard360_async import settings
 from onboard360_async.budget import Budget
 from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.progress import duration, eta_s, rows
+from onboard360_async.cli.screen import short
 from onboard360_async.importer import Audit, Plan, Rules, Summary
 from onboard360_async.importer.upkeep.glance import Glance
 
@@ -33,10 +34,12 @@ def plan_lines(plan: Plan, rules: Rules, budget: Budget, doubted_at: datetime | 
     }
     said = ", ".join(f"{number:,} {what}" for what, number in parts.items() if number or what == "to send")
     yield f"{rows(plan.rows)}: {said}."
-    for warning in plan.warnings:
-        yield f"  note: {warning}"
+    for warning in plan.warnings[: settings.SHOWN_NAMES]:
+        yield f"  note: {short(warning)}"
+    if (more := len(plan.warnings) - settings.SHOWN_NAMES) > 0:
+        yield f"  and {more:,} more notes"
     for problem in plan.problems[: settings.IMPORT_SHOWN]:
-        value = f" ({problem.value})" if problem.value else ""
+        value = f" ({short(problem.value)})" if problem.value else ""
         yield f"  line {problem.line}, {problem.field}: {problem.reason}{value}"
     if plan.invalid > settings.IMPORT_SHOWN:
         yield f"  and {plan.invalid - settings.IMPORT_SHOWN:,} more"

@@ -249,6 +249,11 @@ class Journal:
         query = "SELECT count(*) FROM rows WHERE state IN (?, ?)"
         return int(self.db.execute(query, (State.AMBIGUOUS, State.CREATED_NO_ID)).fetchone()[0])
 
+    def under_way(self) -> int:
+        """How many rows of the list have a request whose answer is awaited."""
+        query = "SELECT count(*) FROM rows WHERE position IS NOT NULL AND state = ?"
+        return int(self.db.execute(query, (State.SENDING,)).fetchone()[0])
+
     def planned_again(self, row_id: int) -> None:
         """It was shown that its request created nobody: it may be sent again."""
         self.keep_seq()

@@ -17,8 +17,9 @@ _ID_AT: Final = 68
 
 
 def journal_beside(source: Path) -> Path:
-    """Where the journal of a list stands; a journal is its own."""
-    return source if source.name.endswith(_SUFFIX) else source.with_name(source.name + _SUFFIX)
+    """Where the journal of a list stands; a journal is its own, and so is a folder without a name (`.`, `/`)."""
+    is_its_own = source.name.endswith(_SUFFIX) or not source.name
+    return source if is_its_own else source.with_name(source.name + _SUFFIX)
 
 
 def journal_of(file: Path) -> Path:

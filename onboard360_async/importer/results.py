@@ -94,7 +94,7 @@ def guarded(cell: str) -> str:
 
 def note_written(journal: Journal, path: Path) -> None:
     """A file with people in it is about to be written; one that moves with the journal is known by its name."""
-    if journal.path is None:
+    if journal.path is None or path.is_dir():  # which is not written, but told
         return
     path, folder = path.absolute(), journal.path.absolute().parent
     name = path.name if path.parent == folder else str(path)

@@ -10,6 +10,8 @@ from onboard360_async.errors import ConfigurationError
 
 __all__ = ["CHOICES", "RuleOptions", "Rules"]
 
+_MINUTE_S: Final = 60.0
+
 CHOICES: Final = {
     "on_ambiguous": ("reconcile", "hold"),
     "duplicates": ("skip", "send"),
@@ -61,10 +63,11 @@ class Rules:
             number = getattr(self, name)
             if number is not None and (type(number) is not int or number < 1):
                 raise ConfigurationError(f"{name} must be a whole number of at least 1.")
-        if not _is_number(self.settle_s) or self.settle_s < 0:
-            raise ConfigurationError("settle_s must be a number of seconds, 0 or more.")
-        if self.rate is not None and (not _is_number(self.rate) or self.rate <= 0):
-            raise ConfigurationError("rate must be a number of requests a minute above 0.")
+        most_s = settings.IMPORT_MOST_WAIT_S
+        if not _is_number(self.settle_s) or not 0 <= self.settle_s <= most_s:
+            raise ConfigurationError(f"settle_s must be a number of seconds, from 0 to {most_s:,.0f}.")
+        if self.rate is not None and (not _is_number(self.rate) or self.rate * most_s < _MINUTE_S):
+            raise ConfigurationError("rate must be a number of requests a minute, at least one a day.")
 
 
 def _is_number(value: object) -> bool:

@@ -99,6 +99,11 @@ class Outcomes:
             return None
         return max(0.0, (self._quiet_until - self._journal.now()) / 1e9)
 
+    @property
+    def under_way(self) -> int:
+        """Rows whose request has left and whose answer is awaited."""
+        return self._journal.under_way()
+
     def _call_back(self) -> None:
         self._halt.set()
         for worker in tuple(self._waiting):

@@ -117,7 +117,7 @@ def _form_of(path: Path, said: str | None) -> str:
     form = said or _BY_SUFFIX.get(path.suffix.lower())
     is_workbook = start.startswith(_WORKBOOK)
     if is_workbook and form not in (None, "xlsx"):
-        raise ValidationError(f"{path.name} is a workbook; name it .xlsx, or say form='xlsx'.", "file")
+        raise ValidationError(f"{path.name} is a workbook; name it .xlsx, or say that its format is xlsx.", "file")
     sign = start.decode(mark_of(start) or "utf-8", "ignore").strip(AROUND)[:1]
     if form == "json" and said is None and sign == "{":
         return "jsonl"  # many name it so

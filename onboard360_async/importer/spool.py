@@ -35,7 +35,8 @@ class Spool:
     def __enter__(self) -> Self:
         self._transaction.__enter__()
         self._db.executemany("DELETE FROM facts WHERE name = ?", [(name,) for name in _ABOUT_THE_LIST])
-        self._db.executemany("INSERT INTO facts VALUES (?, ?)", self._facts.items())
+        facts = [(name, storable(value)) for name, value in self._facts.items()]  # a file's name may be no text
+        self._db.executemany("INSERT INTO facts VALUES (?, ?)", facts)
         return self
 
     def __exit__(

@@ -82,5 +82,5 @@ def transaction(db: Connection) -> Iterator[None]:
 
 
 def storable(value: object) -> object:
-    """A server that cuts its messages may cut a character in half; SQLite refuses that, and the row's fate with it."""
+    """What SQLite takes: a server may cut a character in half, and a file's name may be no text."""
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -56,7 +56,8 @@ class Verdicts:
         if isinstance(error, OutcomeUnknownError):
             self._lost += 1
             too_many = self._lost >= self._rules.max_ambiguous
-            return Fate.DOUBT, f"The last {self._lost} answers were lost." if too_many else None
+            answers = "answer was" if self._lost == 1 else f"{self._lost} answers were"
+            return Fate.DOUBT, f"The last {answers} lost." if too_many else None
         if isinstance(error, RateLimitError):
             self._refused += 1
             if self._refused >= settings.IMPORT_MOST_REFUSED:
@@ -92,7 +93,10 @@ def _created_nothing(error: Onboard360Error) -> bool:
 def failed(what: str, cause: BaseException, journal: Path | None) -> ImportFailedError:
     """The error that ends a run early."""
     again = "Every row stands in the journal; run the import again to go on."
-    said = " ".join(part for part in (what, str(cause), again) if part)
+    why = (
+        cause.message if isinstance(cause, OutcomeUnknownError) else str(cause)
+    )  # its advice is the import's own trade
+    said = " ".join(part for part in (what, why, again) if part)
     error = ImportFailedError(said, None if journal is None else str(journal))
     error.__cause__ = cause
     return error

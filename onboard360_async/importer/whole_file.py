@@ -1,5 +1,6 @@
 """A file that is there whole or not at all, and that only its owner can read. Knows not what is written into it."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ __all__ = ["part_of", "whole_file"]
 
 def part_of(path: Path) -> Path:
     """Where a file stands while it is being written."""
-    return path.with_name(f".{path.name}.part")
+    return path.parent / f".{path.name}.part"
 
 
 @contextmanager
@@ -24,6 +25,8 @@ def whole_file(path: Path) -> Iterator[TextIO]:
     """
     part = part_of(path)
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         part.unlink(missing_ok=True)  # of a run that was killed
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogatepass", newline="") as out:

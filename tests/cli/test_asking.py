@@ -212,3 +212,35 @@ def test_a_list_is_read_as_it_is_told(
     assert command("import", path, *SEND, *flags).code == 0
     assert [client["email"] for client in service.clients()] == ["a@x.de"]
     assert (tmp_path / "people.txt.results.csv").exists()
+
+
+def test_what_cannot_be_sent_stands_in_a_report_too(service: Sandbox, command: Command, tmp_path: Path) -> None:
+    """Whoever asks for a page about the import gets one, whether anybody was sent or not."""
+    path = people(tmp_path, "a@x.de", "nobody")
+    page = tmp_path / "page.html"
+    said = command("import", path, *SEND, "--report", page)
+    assert (said.code, posts(service), f"Report:  {page}" in said.err) == (3, 0, True)
+    assert "Rows that need a hand: 1" in page.read_text()
+    page.unlink()
+    assert command("imports", "resume", path, "--skip-invalid", "--dry-run", "--report", page).code == 0
+    assert "Nothing was sent yet." in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("import", "people.csv", "--campaign", CAMPAIGN), 2),
+        (("import", "-", "--campaign", CAMPAIGN, "--yes"), 3),
+        (("imports", "purge", "people.csv", "--force"), 2),
+        (("campaigns", "list", "--api-key-file", "-"), 2),
+    ],
+)
+def test_where_there_is_no_stdin_nobody_is_asked(
+    service: Sandbox, command: Command, tmp_path: Path, arguments: tuple[str, ...], code: int
+) -> None:
+    """A service manager may start the command without one: one clear line, as with an empty one."""
+    people(tmp_path, "a@x.de")
+    assert command("import", tmp_path / "people.csv", "--campaign", CAMPAIGN, "--dry-run").code == 0
+    shell = ["bash", "-c", f"{shlex.join((*START, *arguments))} <&-"]
+    done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "Traceback" in done.stderr, posts(service)) == (code, False, 0)

@@ -216,3 +216,47 @@ def test_the_demo_shows_the_whole_way(command: Command, tmp_path: Path) -> None:
     assert re.search(r"429s = 0 \(the sandbox counts 0\)", said.out)
     assert len([row for row in rows(tmp_path) if row["link"]]) == 247
     assert str(tmp_path) not in command("imports", "list").out  # it is no import of the user's
+
+
+def test_a_list_whose_name_begins_with_a_dash_is_gone_on_with(
+    service: Sandbox, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command that is to be pasted takes it for a file, not for a flag."""
+    monkeypatch.chdir(tmp_path)
+    people(tmp_path, "a@x.de", "b@x.de").rename("-people.csv")
+    stopped = command("import", *SEND, "--limit", "1", "--", "-people.csv")
+    told = re.search("^To go on: onboard360 (.*)$", stopped.err, re.MULTILINE)
+    assert told is not None
+    assert command(*shlex.split(told[1])).code == 0
+    assert len(service.clients()) == 2
+
+
+@pytest.mark.parametrize(("flag", "said"), [(("--settle", "1e308"), "settle_s"), (("--rate", "1e-300"), "rate")])
+def test_no_wait_is_longer_than_a_clock(
+    service: Sandbox, command: Command, tmp_path: Path, flag: tuple[str, str], said: str
+) -> None:
+    """A number that nobody can mean is refused before anything is sent."""
+    refused = command("import", people(tmp_path, "a@x.de"), *SEND, *flag)
+    assert (refused.code, refused.err.startswith(f"Error: {said} must be a number"), service.clients()) == (2, True, [])
+
+
+def test_a_lost_answer_that_stops_an_import_is_told_plainly(service: Sandbox, command: Command, tmp_path: Path) -> None:
+    """To look before sending again is what the import itself does; nobody is told to call a function."""
+    service.add_fault("500-before", method="POST")
+    said = command("import", people(tmp_path, "a@x.de"), *SEND, "--max-ambiguous", "1")
+    assert (said.code, "find_client" in said.err) == (8, False)
+    assert "Stopped early: The last answer was lost. The server failed while it handled a POST" in said.err
+
+
+def test_what_to_say_of_a_list_is_told_in_words_that_fit_the_command(
+    service: Sandbox, command: Command, tmp_path: Path
+) -> None:
+    """Not `encoding=`, which is an argument in code: here it is a flag."""
+    (tmp_path / "a.csv").write_bytes(b"email,name\na@x.de,J\xf6rg\n")
+    (tmp_path / "b.csv").write_bytes("email\nb@x.de\n".encode("utf-16-le"))
+    (tmp_path / "c.csv").write_bytes(b"PK\x03\x04")
+    (tmp_path / "d.json").write_text('"d@x.de"')
+    said = [command("import", path, *SEND).err for path in sorted(tmp_path.iterdir())]
+    told = re.findall(r"Say its encoding|its encoding utf-16-le\?|its format is \w+", " ".join(said))
+    assert told == ["Say its encoding", "its encoding utf-16-le?", "its format is xlsx", "its format is jsonl"]
+    assert not [each for each in said if re.search(r"\b(encoding|form)=", each)]

@@ -213,3 +213,22 @@ def test_an_unfinished_import_is_purged_by_force_alone(service: Sandbox, command
     said = command("imports", "purge", path, "--yes")
     assert (said.code, "1 rows of this import are still to be sent" in said.err) == (2, True)
     assert command("imports", "purge", path, "--yes", "--force").code == 0
+
+
+@pytest.mark.parametrize("folder", [".", "/", "", ".."])
+def test_a_folder_is_no_list(
+    service: Sandbox, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """Nor is it a file to write to: one clear line, before anybody is added."""
+    path = people(tmp_path, "a@x.de")
+    assert command("import", path, *SEND, "--limit", "1").code == 0
+    monkeypatch.chdir(tmp_path)
+    for name in ("show", "results", "resume", "reconcile"):
+        assert command("imports", name, folder).code == 2
+    assert command("import", folder, *SEND).code == 2
+    assert command("imports", "results", path, "--output", folder).code == 2
+    assert command("links", "find", "a@x.de", "--output", folder).code == 2
+    people(tmp_path, "a@x.de", "b@x.de")
+    assert command("import", path, *SEND, "--report", folder).code == 2
+    assert len(service.clients()) == 1
+    assert command("imports", "purge", path, "--yes", "--force").code == 0

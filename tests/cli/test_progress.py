@@ -36,6 +36,18 @@ def test_settled_rows_are_progress_whatever_they_became(
     assert said == ["0 of 9: 0 created, 3 in doubt", "4 of 9: 3 created, 4 in doubt", "9 of 9: 8 created"]
 
 
+def test_who_is_under_way_is_in_no_doubt(
+    capsys: pytest.CaptureFixture[str], budget: Budget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A healthy service that takes its time alarms nobody."""
+    monkeypatch.setattr(settings, "PROGRESS_LEAST_S", 0.0)
+    with Progress(PLAN, 6, budget) as progress:
+        progress.show(summary(created=1, planned=4, ambiguous=4), under_way=4)
+        progress.show(summary(created=1, planned=4, ambiguous=4), under_way=1)
+    said = [line.partition("; ")[0] for line in capsys.readouterr().err.splitlines()]
+    assert said == ["1 of 9: 0 created", "1 of 9: 0 created, 3 in doubt"]
+
+
 def test_a_wait_is_told_once(capsys: pytest.CaptureFixture[str], budget: Budget) -> None:
     """And again when there is another one; a moment is not worth a line."""
     with Progress(PLAN, 6, budget) as progress:

@@ -74,6 +74,7 @@ async def test_a_run_says_how_long_it_is_quiet(tmp_path: Path, service: Service)
         assert (await anext(outcomes)).line == 2
         reading = asyncio.create_task(anext(outcomes))
         assert 3500 < await first_quiet(outcomes) <= 3600
+        assert outcomes.under_way == 0  # it is in doubt
         job.stop()
         with pytest.raises(StopAsyncIteration):
             await reading

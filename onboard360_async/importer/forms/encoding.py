@@ -59,7 +59,7 @@ def _check(path: Path, file: BinaryIO, encoding: str) -> None:
         except UnicodeError as error:
             raise _bad(path, line, before - begun if piece else None, encoding, error) from None
         if "\0" in text:
-            reason = "is it no text, or UTF-16 (encoding='utf-16-le')?"
+            reason = "is it no text, or is its encoding utf-16-le? Then say so."
             raise ValidationError(f"{path.name}: line {line} holds a NUL character; {reason}", "encoding")
         if not piece:
             return
@@ -76,7 +76,7 @@ def _bad(path: Path, line: int, before: int | None, encoding: str, error: Unicod
         near = error.object[max(0, error.start - _NEAR) : error.start + _NEAR]
         shown = tuple(f"{name}: {near.decode(name, 'replace').strip()}" for name in _LIKELY)
     message = (
-        f"{path.name} is not {encoding}: line {line} cannot be read{at}. Say how it was written with encoding=..., or"
-        f" save it as UTF-8.{' Line by encoding:' if shown else ''}"
+        f"{path.name} is not {encoding}: line {line} cannot be read{at}. Say its encoding, or save it as UTF-8."
+        f"{' Line by encoding:' if shown else ''}"
     )
     return ValidationError(message, "encoding", shown)

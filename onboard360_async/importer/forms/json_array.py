@@ -26,9 +26,8 @@ def elements(text: TextIO, name: str) -> Iterator[tuple[int, object]]:
     window = _Window(text, name)
     if (sign := window.sign()) != "[":
         if sign:
-            raise ValidationError(
-                f"{name} must hold an array of objects, [...]; for one object a line say form='jsonl'.", "file"
-            )
+            message = f"{name} must hold an array of objects, [...]"
+            raise ValidationError(f"{message}; if it has one object a line, say that its format is jsonl.", "file")
         return
     window.at += 1
     if window.sign() != "]":

@@ -8,6 +8,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from onboard360_async.importer.journal import Journal
+from onboard360_async.importer.tables import storable
 from onboard360_async.importer.upkeep.glance import moment_of
 from onboard360_async.models import email_key
 
@@ -32,7 +33,7 @@ def find_person(journal: Journal, email: str) -> Iterator[Found]:
     query = """SELECT rows.*, coalesce(rows.link, events.link) AS known_link FROM rows
                LEFT JOIN events ON events.campaign_id = rows.campaign_id AND events.client_id = rows.client_id
                WHERE rows.email_key = ? ORDER BY rows.id"""
-    for record in journal.db.execute(query, (email_key(email),)):
+    for record in journal.db.execute(query, (storable(email_key(email)),)):
         yield Found(
             email=json.loads(record["client"])["email"],
             campaign_id=record["campaign_id"],

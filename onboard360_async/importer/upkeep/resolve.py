@@ -2,6 +2,7 @@
 
 from onboard360_async.errors import ValidationError
 from onboard360_async.importer.journal import Journal, Record, State
+from onboard360_async.importer.tables import storable
 from onboard360_async.importer.upkeep.books import check_not_purged
 from onboard360_async.models import email_key
 
@@ -20,7 +21,7 @@ def row_in_doubt(journal: Journal, *, line: int | None = None, email: str | None
         found = journal.db.execute("SELECT * FROM rows WHERE position IS NOT NULL AND line = ?", (line,)).fetchall()
         what = f"on line {line}"
     else:
-        key = email_key(email or "")
+        key = storable(email_key(email or ""))
         found = journal.db.execute("SELECT * FROM rows WHERE email_key = ? ORDER BY id", (key,)).fetchall()
         what = "of this email"
     if not found:
