@@ -1,6 +1,7 @@
 """An import at a prompt: the plan, the question, the progress, the summary, the exit code. Decides nothing else."""
 
 import asyncio
+import logging
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -34,6 +35,7 @@ def say(lines: Iterable[str]) -> None:
 
 async def run_with(access: Access, opened: Opened, wishes: Wishes, *, send: bool = True) -> int:
     """Reach the service and run an import there."""
+    logging.getLogger("onboard360_async").addHandler(logging.NullHandler())  # the plan tells of a listing that is cut
     waiting = Waiting()  # for the listing before the plan; afterwards the progress tells
     async with access.open(on_event=waiting) as api:
         job = opened(api)

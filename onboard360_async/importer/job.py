@@ -7,6 +7,7 @@ spooled before anything is sent, and who exists is listed once before the first 
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,7 +23,7 @@ from onboard360_async.importer.outcomes import Audit, Outcome, Plan, Summary
 from onboard360_async.importer.places import journal_beside
 from onboard360_async.importer.replay import outcomes_since
 from onboard360_async.importer.report import write_report
-from onboard360_async.importer.results import Files, note_written, write_as, write_beside
+from onboard360_async.importer.results import Files, check_may_write, note_written, write_as, write_beside
 from onboard360_async.importer.rows import Problem
 from onboard360_async.importer.rules import Rules
 from onboard360_async.importer.run import Add, Listing, Outcomes
@@ -76,7 +77,7 @@ class ImportJob:
         self._journal: Journal | None = None
         self._plan: Plan | None = None
         self._outcomes: Outcomes | None = None
-        self._stopped = False
+        self._stopped = self._is_new = False
         self._last: tuple[Summary, Audit | None] | None = None
         self.files: Files | None = None  # where the results stand, once they are written
 
@@ -85,6 +86,8 @@ class ImportJob:
             _check_readable(self._source)  # before a journal is made beside something that is not there
         elif self._source is None and self.journal_path is not None:
             check_there(self.journal_path)
+        with suppress(OSError):  # the journal itself will say it better
+            self._is_new = self.journal_path is not None and not self.journal_path.exists()
         self._journal = Journal(self.journal_path, now=self._now)
         return self
 
@@ -98,9 +101,12 @@ class ImportJob:
                     await self._outcomes.aclose()
                 self._last = journal.summary(), audited(journal)
                 self.write_files()
+                is_empty = journal.fact("header") is None
         finally:
             journal.close()
             self._journal = None
+        if self._is_new and is_empty and self.journal_path is not None:
+            self.journal_path.unlink(missing_ok=True)  # no list got into it: nobody needs to wonder what it is
 
     def hand_over(self, rows: AsyncIterable[Mapping[str, object] | NewClient]) -> Iterable[Any] | None:
         """The plain rows of this import, for whoever reads them elsewhere and gives them back as `rows`; None if it
@@ -142,6 +148,7 @@ class ImportJob:
                 reading=self._reading,
                 send_twice=self.rules.duplicates == "send",
             )
+            check_may_write(journal)  # now, not when everybody is added
         elif journal.fact("header") is None:
             raise ConfigurationError(f"The journal {self.journal_path} holds no list to go on with.")
         if not journal.summary().invalid or self.rules.skip_invalid:

@@ -17,9 +17,19 @@ from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer.journal import Journal, Record, State
 from onboard360_async.importer.places import beside_list, list_beside
 from onboard360_async.importer.rows import EXCEL_SAFE, OURS
-from onboard360_async.importer.whole_file import whole_file
+from onboard360_async.importer.whole_file import check_writable, whole_file
 
-__all__ = ["FORMATS", "Files", "guarded", "note_written", "write_as", "write_beside", "write_results", "written"]
+__all__ = [
+    "FORMATS",
+    "Files",
+    "check_may_write",
+    "guarded",
+    "note_written",
+    "write_as",
+    "write_beside",
+    "write_results",
+    "written",
+]
 
 FORMATS: Final = ("csv", "jsonl")
 _RESULT: Final = ("status", "client_id", "link", "error")
@@ -66,6 +76,12 @@ def write_beside(journal: Journal) -> Files | None:
     with whole_file(errors) as out:
         _write_csv(journal, out, *_errors(journal))
     return Files(results, errors)
+
+
+def check_may_write(journal: Journal) -> None:
+    """Before anybody is sent: ConfigurationError if results cannot be written where they belong."""
+    if journal.path is not None and (source := journal.fact("source")) is not None:
+        check_writable(beside_list(list_beside(journal.path, Path(source)), f"results.{_form(journal)}"))
 
 
 def write_results(journal: Journal, to: Path | TextIO, form: str | None = None) -> None:

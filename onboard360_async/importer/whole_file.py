@@ -9,12 +9,22 @@ from typing import TextIO
 
 from onboard360_async.errors import ConfigurationError
 
-__all__ = ["part_of", "whole_file"]
+__all__ = ["check_writable", "part_of", "whole_file"]
 
 
 def part_of(path: Path) -> Path:
     """Where a file stands while it is being written."""
     return path.parent / f".{path.name}.part"
+
+
+def check_writable(path: Path) -> None:
+    """ConfigurationError if no file can be written at `path`; what stands there is left."""
+    part = part_of(path)
+    try:
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT, 0o600))
+        part.unlink()
+    except OSError as error:
+        raise ConfigurationError(f"Cannot write {path}: {error.strerror or error}. Nothing was sent.") from None
 
 
 @contextmanager

@@ -244,3 +244,33 @@ def test_where_there_is_no_stdin_nobody_is_asked(
     shell = ["bash", "-c", f"{shlex.join((*START, *arguments))} <&-"]
     done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, "Traceback" in done.stderr, posts(service)) == (code, False, 0)
+
+
+def test_a_listing_that_may_be_cut_is_told_once(service: Sandbox, command: Command, tmp_path: Path) -> None:
+    """A hundred exactly are there: the plan says so in its own words, and no log line stands beside it."""
+    for number in range(100):
+        service.add_client(CAMPAIGN, f"old{number}@x.de")
+    said = command("import", people(tmp_path, "a@x.de"), "--campaign", CAMPAIGN, "--dry-run")
+    assert said.err.count("it may be cut") == 1
+    assert "a listing ended" not in said.err
+
+
+def test_results_that_cannot_be_written_are_told_before_anybody_is_added(
+    service: Sandbox, command: Command, tmp_path: Path
+) -> None:
+    """The journal is elsewhere, and where the results belong nothing can be made: nobody is sent, one clear line."""
+    path = people(tmp_path, "a@x.de")
+    (tmp_path / ".people.results.csv.part").mkdir()  # root may write anywhere, but not over a folder
+    said = command("import", path, *SEND, "--journal", tmp_path / "books.db")
+    assert (said.code, posts(service)) == (2, 0)
+    assert "Cannot write" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_what_is_no_list_leaves_no_journal(service: Sandbox, command: Command, tmp_path: Path) -> None:
+    """A wrong encoding: told, and nothing stands beside the file that anybody would have to explain."""
+    path = tmp_path / "people.csv"
+    path.write_bytes("email,first_name\na@x.de,Zoë\n".encode("cp1252"))
+    assert command("import", path, *SEND).code == 3
+    assert [each.name for each in tmp_path.iterdir() if each.is_file()] == ["people.csv"]
+    assert posts(service) == 0

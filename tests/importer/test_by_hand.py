@@ -220,10 +220,10 @@ async def test_what_is_still_to_be_done_is_not_purged(tmp_path: Path, service: S
     async with job_of(path, service) as job:
         await job.load()
     with open_books(journal_of(path)) as journal:
-        with pytest.raises(errors.ConfigurationError, match="1 rows of this import are still to be sent"):
+        with pytest.raises(errors.ConfigurationError, match="rows to be sent or looked for: 1"):
             check_may_purge(journal)
         journal.db.execute("UPDATE rows SET state = 'ambiguous', position = NULL")
-        with pytest.raises(errors.ConfigurationError, match="1 rows"):
+        with pytest.raises(errors.ConfigurationError, match="looked for: 1"):
             check_may_purge(journal)
 
 

@@ -31,7 +31,7 @@ def check_may_purge(journal: Journal) -> None:
     open_rows = summary.planned + max(summary.ambiguous, journal.in_doubt())
     if open_rows:
         raise ConfigurationError(
-            f"{open_rows} rows of this import are still to be sent or looked for, and who they are would be lost."
+            f"This import is not finished (rows to be sent or looked for: {open_rows}), and who they are would be lost."
             " Finish it first, or force the purge."
         )
 
