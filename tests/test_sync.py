@@ -303,3 +303,24 @@ def test_loading_again_does_not_hang_and_loses_no_row(fails: str, kind: Any, the
         assert len(list(blocking.run())) == 700
     assert double.emails == sorted(double.emails)
     assert len(set(double.emails)) == 700
+
+
+def test_what_an_import_leaves_is_written_blocking(blocking: Onboard360, service: Sandbox, tmp_path: Path) -> None:
+    """Results in another form, a report, a look for lost rows: as with await, from the caller's thread."""
+    service.add_fault("commit-then-drop", email="b@x.de")
+    path = tmp_path / "people.csv"
+    path.write_text("email\na@x.de\nb@x.de\n")
+    with blocking.open_import(path, campaign=CAMPAIGN, settle_s=0) as job:
+        for outcome in job.run():
+            if outcome.line == 2:
+                job.stop()
+        job.write_as("jsonl")
+        job.write_report(tmp_path / "report.html", limit=100, window_s=60.0)
+        files = job.write_files()
+        assert files is not None
+        assert files.results.name == "people.results.jsonl"
+    with blocking.open_import(None, journal=tmp_path / "people.csv.onboard360.db", settle_s=0) as job:
+        assert all(outcome.line == 3 for outcome in job.reconcile())
+        assert job.summary.created + job.summary.adopted == 2
+    assert "<svg" in (tmp_path / "report.html").read_text()
+    assert len(service.clients()) == 2

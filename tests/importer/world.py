@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from attrs import define, evolve, field
 
@@ -15,9 +16,10 @@ from onboard360_async import errors
 from onboard360_async.importer import ImportJob, Outcome, Rules, Summary
 from onboard360_async.importer.source import Rows
 from onboard360_async.models import Client, NewClient
-from tests.budget.virtual import VirtualLoop
+from tests.budget.virtual import VirtualLoop, run
+from tests.importer.double import adds_up
 
-__all__ = ["CAMPAIGN", "FATES", "SETTLE_S", "World", "finish"]
+__all__ = ["CAMPAIGN", "FATES", "SETTLE_S", "World", "finish", "played", "rows"]
 
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
 SETTLE_S = 60.0
@@ -134,6 +136,25 @@ class World:
     def links(self) -> dict[str, str | None]:
         """The link of each id."""
         return {client.id: client.link for _, client in self.committed}
+
+
+def rows(*names: str) -> list[dict[str, str]]:
+    return [{"email": f"{name}@x.de"} for name in names]
+
+
+def played(
+    names: Sequence[str], fates: dict[str, list[str]], *, rules: dict[str, Any] | None = None, **world: Any
+) -> Any:
+    """One import of these people into a world with these fates; the world, the outcomes and the summary."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        there = World(loop, **world)
+        there.fates.update({f"{name}@x.de": list(fate) for name, fate in fates.items()})
+        outcomes, summary = await finish(there.job(rows(*names), **(rules or {})))
+        adds_up(summary)
+        return there, outcomes, summary
+
+    return run(main)
 
 
 async def finish(job: ImportJob) -> tuple[list[Outcome], Summary]:
