@@ -24,7 +24,8 @@ def test_numbers_of_outcomes_are_never_given_twice(tmp_path: Path) -> None:
     async def main(loop: VirtualLoop) -> Any:
         world, journal = World(loop), tmp_path / "books.db"
         async with world.job([{"email": "nobody"}], journal, skip_invalid=True) as job:
-            last = max([outcome.seq async for outcome in job.run()])
+            await job.load()
+            last = max([outcome.seq async for outcome in job.outcomes()])
         async with world.job(rows("a"), journal) as job:
             await job.load()  # and no more: the books hold no outcome now
         async with world.job([{"email": "none"}], journal, skip_invalid=True) as job:
