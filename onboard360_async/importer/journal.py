@@ -22,6 +22,8 @@ from onboard360_async.sqlite import open_database, told
 __all__ = ["Doubt", "Entry", "Journal", "Record", "State"]
 
 _ENDED: Final = "The run ended while the request was under way."
+_KILLED: Final = """UPDATE runs SET ending = 'killed', ended_at = max(began_at, coalesce(
+    (SELECT at FROM requests ORDER BY rowid DESC LIMIT 1), 0)) WHERE ending IS NULL"""  # it lived until then, at least
 _IN_DOUBT: Final = (State.SENDING, State.AMBIGUOUS, State.CREATED_NO_ID)
 _NO_OUTCOME: Final = (State.PLANNED, *_IN_DOUBT)  # somebody has still to do something about the row
 
@@ -63,7 +65,7 @@ class Journal:
                 self.doubt_what_was_under_way()
                 self._take_back_what_is_to_come()
                 self._take_back_what_seems_old()
-                self.db.execute("UPDATE runs SET ended_at = began_at, ending = 'killed' WHERE ending IS NULL")
+                self.db.execute(_KILLED)
         except BaseException:
             self.db.close()
             raise

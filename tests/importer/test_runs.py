@@ -12,6 +12,7 @@ import pytest
 from onboard360_async import errors
 from onboard360_async.importer import Adopted, Audit, Created, Invalid
 from onboard360_async.importer.upkeep.books import open_books
+from onboard360_async.importer.upkeep.glance import glance_at
 from onboard360_async.importer.upkeep.resolve import resolve_not_created, row_in_doubt
 from onboard360_async.models import NewClient
 from tests.budget.virtual import VirtualLoop, run
@@ -90,6 +91,25 @@ def test_each_run_says_how_it_ended(tmp_path: Path) -> None:
             return [run.ending for run in job.glance().runs]
 
     assert run(main) == ["limit reached", "cancelled", "failed", "stopped", "finished"]
+
+
+def test_a_killed_run_ended_with_its_last_request_at_least(tmp_path: Path) -> None:
+    """Nobody could note its end; what it sent last says how long it lived."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world, journal, killed = World(loop), tmp_path / "books.db", tmp_path / "killed.db"
+        async with world.job(rows(*"abcdefgh"), journal, rate=6) as job:
+            async for outcome in job.run():
+                if outcome.line == 4:
+                    copyfile(journal, killed)
+                    copyfile(f"{journal}-wal", f"{killed}-wal")  # what a kill leaves on the disk
+                    break
+        with open_books(killed) as books:
+            return glance_at(books).runs
+
+    (run_,) = run(main)
+    assert run_.ending == "killed"
+    assert 30 <= (run_.ended_at - run_.began_at).total_seconds() <= 61
 
 
 def test_a_limit_is_kept() -> None:
