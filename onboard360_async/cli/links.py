@@ -10,7 +10,7 @@ from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import output_flags
 from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.shelf import journals
-from onboard360_async.cli.show import show
+from onboard360_async.cli.show import show, to_the_second
 from onboard360_async.errors import ConfigurationError, ImportLockedError
 from onboard360_async.importer.upkeep.books import open_books
 from onboard360_async.importer.upkeep.find import Found, find_person
@@ -87,5 +87,5 @@ def _row(found: Found) -> dict[str, object]:
         "status": found.status,
         "link": found.link,
         "journal": str(found.journal),
-        "when": None if found.at is None else found.at.isoformat(timespec="seconds").replace("+00:00", "Z"),
+        "when": to_the_second(found.at),
     }

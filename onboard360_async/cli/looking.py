@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +9,7 @@ import click
 from attrs import asdict
 
 from onboard360_async.cli.screen import on_screen
-from onboard360_async.cli.show import show
+from onboard360_async.cli.show import show, to_the_second
 from onboard360_async.cli.telling import summary_lines
 from onboard360_async.errors import ConfigurationError, ImportLockedError
 from onboard360_async.importer.outcomes import Summary
@@ -41,7 +40,7 @@ def _record(path: Path) -> dict[str, object]:
         click.echo(on_screen(f"{path}: {error}"), err=True)
         return record | {"state": "unreadable"}
     runs = [run.ended_at or run.began_at for run in glance.runs]
-    last = {"last_run": _moment(runs[-1]) if runs else None}
+    last = {"last_run": to_the_second(runs[-1]) if runs else None}
     return record | {"state": str(glance.stand)} | asdict(glance.summary) | last
 
 
@@ -68,7 +67,7 @@ def show_books(glance: Glance, form: str) -> None:
     for campaign_id in glance.campaigns:
         click.echo(on_screen(f"Campaign: {campaign_id}"))
     for run in glance.runs:
-        click.echo(f"Run: {_moment(run.began_at)} to {_moment(run.ended_at)}, {run.ending}")
+        click.echo(f"Run: {to_the_second(run.began_at)} to {to_the_second(run.ended_at)}, {run.ending}")
     for line in summary_lines(glance.summary, glance.audit):
         click.echo(line)
 
@@ -81,7 +80,7 @@ def _whole(glance: Glance) -> dict[str, object]:
         "campaigns": list(glance.campaigns),
         "summary": asdict(glance.summary),
         "runs": [
-            {"began_at": _moment(run.began_at), "ended_at": _moment(run.ended_at), "ending": run.ending}
+            {"began_at": to_the_second(run.began_at), "ended_at": to_the_second(run.ended_at), "ending": run.ending}
             for run in glance.runs
         ],
         "audit": None if glance.audit is None else asdict(glance.audit),
@@ -90,7 +89,3 @@ def _whole(glance: Glance) -> dict[str, object]:
             for row in glance.unresolved
         ],
     }
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -22,7 +22,7 @@ from onboard360_async.cli.screen import on_screen
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.models import Campaign, Client
 
-__all__ = ["FORMATS", "Rows", "row_of", "show", "table_of"]
+__all__ = ["FORMATS", "Rows", "row_of", "show", "table_of", "to_the_second"]
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
 _UNBOUNDED: Final = 10_000  # columns: a table that goes to a file or a pipe is never cut
@@ -32,6 +32,11 @@ def row_of(item: Campaign | Client) -> dict[str, object]:
     """A model as the API names it, with what the page does not name at its end."""
     row = {field.name: _plain(getattr(item, field.name)) for field in fields(type(item)) if field.name != "extra"}
     return row | dict(item.extra)
+
+
+def to_the_second(moment: datetime | None) -> str | None:
+    """A moment as the API writes them."""
+    return None if moment is None else moment.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _plain(value: object) -> object:

@@ -25,11 +25,13 @@ async def make_audit(journal: Journal, read: Read, again: Callable[[], Awaitable
         seen = Seen(journal, campaign_id)
         if not await read(campaign_id, seen.add):
             return
-        if seen.missing() and await again():
+        unseen = seen.missing()
+        if unseen and await again():
             seen = Seen(journal, campaign_id)
             if not await read(campaign_id, seen.add):
                 return
-        missing += seen.missing()
+            unseen = seen.missing()
+        missing += unseen
         doubled += seen.doubled()
     journal.note(_FACT, json.dumps({"missing": missing, "doubled": doubled}))
 

@@ -30,7 +30,7 @@ from onboard360_async.importer.run import Add, Listing, Outcomes
 from onboard360_async.importer.source import Rows
 from onboard360_async.importer.tables import STEP
 from onboard360_async.importer.upkeep.books import check_there
-from onboard360_async.importer.upkeep.glance import Glance, glance_at
+from onboard360_async.importer.upkeep.glance import Glance, glance_at, is_purged
 from onboard360_async.models import NewClient
 from onboard360_async.sqlite import told
 
@@ -131,7 +131,7 @@ class ImportJob:
     async def _load(self, journal: Journal) -> Plan:
         if self._plan is not None:
             raise ConfigurationError("This import is loaded already.")
-        if journal.fact("purged") is not None:
+        if is_purged(journal):
             raise ConfigurationError(
                 f"The journal {self.journal_path} was purged, so that nobody in it can be recognised. Move it away to"
                 " begin a new import; who is in the campaign then is skipped."

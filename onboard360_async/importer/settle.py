@@ -88,7 +88,7 @@ class Settling:
 
         if not await self._read(campaign_id, take):
             return []
-        fault = seen.fault()
+        fault, skew_s = seen.fault(), self._skew_s()
 
         def no_argument(doubt: Doubt) -> str | None:
             # The witness came when nothing could be committed any more. One that came at once would prove nothing of a
@@ -101,7 +101,7 @@ class Settling:
         with transaction(self._journal.db):
             for key, same in _by(doubts, lambda doubt: doubt.email_key):
                 sights = [sight for sight in shown[key].values() if self._is_free(campaign_id, sight.client_id)]
-                for verdict in judge(same, sights, skew_s=self._skew_s(), no_argument=no_argument):
+                for verdict in judge(same, sights, skew_s=skew_s, no_argument=no_argument):
                     self._note(verdict, is_last=is_last)
         records = [self._journal.record(doubt.id) for doubt in doubts]
         # A row that is no longer in the list is not told: its line would name somebody else.

@@ -18,7 +18,7 @@ from onboard360_async.importer import ImportJob, Outcome, Plan, Rules, Summary
 from onboard360_async.importer.source import Rows
 from onboard360_async.models import Client, NewClient
 
-__all__ = ["CAMPAIGN", "Service", "adds_up", "finish", "job_of", "lost", "once", "people", "results"]
+__all__ = ["CAMPAIGN", "Service", "adds_up", "find_campaign", "finish", "job_of", "lost", "once", "people", "results"]
 
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
 
@@ -117,6 +117,11 @@ def _client(number: int, campaign_id: str, email: str) -> Client:
     return Client(f"id-{number}", campaign_id, email, created_at=datetime(2026, 1, 1, tzinfo=UTC), link=link)
 
 
+async def find_campaign(id_or_name: str) -> str:
+    """Every campaign is called by its id here."""
+    return id_or_name
+
+
 def job_of(
     source: str | Path | Rows | None,
     service: Service,
@@ -127,10 +132,6 @@ def job_of(
     **options: object,
 ) -> ImportJob:
     """An import of `source` into the double; it waits for nothing unless `rules` say so."""
-
-    async def find_campaign(id_or_name: str) -> str:
-        return id_or_name
-
     return ImportJob(
         source,
         add=service.add,

@@ -17,7 +17,7 @@ from onboard360_async.importer import ImportJob, Outcome, Rules, Summary
 from onboard360_async.importer.source import Rows
 from onboard360_async.models import Client, NewClient
 from tests.budget.virtual import VirtualLoop, run
-from tests.importer.double import adds_up
+from tests.importer.double import adds_up, find_campaign
 
 __all__ = ["CAMPAIGN", "FATES", "SETTLE_S", "World", "finish", "played", "rows"]
 
@@ -108,10 +108,6 @@ class World:
 
     def job(self, source: Rows | None, journal: object = None, **rules: object) -> ImportJob:
         """An import into this world."""
-
-        async def find_campaign(id_or_name: str) -> str:
-            return id_or_name
-
         return ImportJob(
             source,
             add=self.add,
