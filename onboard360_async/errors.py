@@ -19,10 +19,11 @@ Onboard360Error
 │   ├── NotFoundError           404
 │   ├── RateLimitError          429, and no retry left
 │   └── ServerError             5xx
-├── WebhookError                a webhook that must not be believed
-│   ├── SignatureError
-│   ├── PayloadError
-│   └── TimestampError
+├── WebhookError                a webhook that must not be believed, or could not be kept
+│   ├── SignatureError          missing, malformed or wrong
+│   ├── PayloadError            too large, or no event
+│   ├── TimestampError          outside the bounds that were asked for
+│   └── InboxError              the inbox cannot keep it now; the sender is to come again
 └── ImportFailedError           an import that stopped early; its journal keeps everything
     └── ImportLockedError       ... or did not begin: another run holds its journal
 
@@ -44,6 +45,7 @@ __all__ = [
     "DecodeError",
     "ImportFailedError",
     "ImportLockedError",
+    "InboxError",
     "NotFoundError",
     "NotSentError",
     "Onboard360Error",
@@ -277,7 +279,7 @@ class ServerOutcomeUnknownError(ServerError, OutcomeUnknownError):
 
 @define(slots=False)
 class WebhookError(Onboard360Error):
-    """A webhook that must not be believed: `reason` is for the log, `http_status` for the answer."""
+    """A webhook that is not taken: `reason` is for the log, `http_status` for the answer."""
 
     reason: str
     http_status: int = 400
@@ -305,6 +307,15 @@ class TimestampError(WebhookError):
 
     reason: str
     http_status: int = 401
+
+
+@define(slots=False)
+class InboxError(WebhookError):
+    """The inbox cannot be read or written now, so the event was not acknowledged; the sender is to come again."""
+
+    reason: str
+    http_status: int = 503
+    retry_after_s: float | None = None
 
 
 @define(slots=False)

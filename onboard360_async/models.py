@@ -11,9 +11,9 @@ from typing import Any
 
 from attrs import field, fields_dict, frozen
 
-__all__ = ["Campaign", "Client", "NewClient", "email_key"]
+__all__ = ["NOTHING_EXTRA", "Campaign", "Client", "NewClient", "WithExtra", "email_key"]
 
-_NOTHING_EXTRA: Mapping[str, object] = MappingProxyType({})
+NOTHING_EXTRA: Mapping[str, object] = MappingProxyType({})
 
 
 def email_key(email: str) -> str:
@@ -26,7 +26,7 @@ def email_key(email: str) -> str:
 
 
 @frozen
-class _Picklable:
+class WithExtra:
     """A model whose read-only `extra` survives pickling and copying, which a mapping proxy alone does not."""
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -34,19 +34,19 @@ class _Picklable:
         return _rebuilt, (type(self), values | {"extra": dict(values["extra"])})
 
 
-def _rebuilt(model: type["Campaign | Client"], values: dict[str, Any]) -> "Campaign | Client":
+def _rebuilt(model: type[WithExtra], values: dict[str, Any]) -> WithExtra:
     return model(**values | {"extra": MappingProxyType(values["extra"])})
 
 
 @frozen
-class Campaign(_Picklable):
+class Campaign(WithExtra):
     """A published campaign; times are in UTC. Source: API page, "List Campaigns"."""
 
     id: str
     name: str
     created_at: datetime
     updated_at: datetime
-    extra: Mapping[str, object] = field(default=_NOTHING_EXTRA, repr=False, hash=False)  # what the page does not name
+    extra: Mapping[str, object] = field(default=NOTHING_EXTRA, repr=False, hash=False)  # what the page does not name
 
 
 def _required_created_at() -> datetime:
@@ -55,7 +55,7 @@ def _required_created_at() -> datetime:
 
 
 @frozen
-class Client(_Picklable):
+class Client(WithExtra):
     """A client of a campaign; times are in UTC. Source: API page, "List Clients" and "Add Client".
 
     `link` is the onboarding link. The API says it once, in the answer that creates the client; listings have None.
@@ -70,7 +70,7 @@ class Client(_Picklable):
     phone: str | None = field(default=None, repr=False)
     created_at: datetime = field(factory=_required_created_at)
     link: str | None = field(default=None, repr=False)
-    extra: Mapping[str, object] = field(default=_NOTHING_EXTRA, repr=False, hash=False)
+    extra: Mapping[str, object] = field(default=NOTHING_EXTRA, repr=False, hash=False)
 
 
 @frozen

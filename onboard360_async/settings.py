@@ -90,3 +90,14 @@ IMPORT_MOST_SENT: Final = 3  # requests for one row in one run, the first includ
 SHOWN_CHARS: Final = 500  # of a text of somebody else's that are shown on the screen; our choice
 SHOWN_NAMES: Final = 100  # columns, or candidates for one, that are named on the screen; our choice
 IMPORT_PROBLEMS: Final = 1_000  # invalid rows that a plan holds; the errors file has all of them; our choice
+
+# Webhooks
+SIGNATURE_HEADER: Final = "X-360onboard-Signature"  # documented ("Webhook Format")
+EVENT_HEADER: Final = "X-360onboard-Event"  # documented ("Webhook Format")
+WEBHOOK_MOST_SECRETS: Final = 8  # that are tried, for rotation; our choice
+WEBHOOK_MOST_SIGNATURES: Final = 8  # of one request that are tried; our choice
+WEBHOOK_MAX_BODY_BYTES: Final = 256 * 1024  # bytes of a body that are read; our choice
+WEBHOOK_FALLBACK_MAX_BYTES: Final = 16 * 1024  # bytes of a body that is parsed to look for other forms; our choice
+WEBHOOK_OLD_S: Final = 4 * 86_400.0  # seconds after which an event is flagged: longer than senders retry; our choice
+WEBHOOK_AHEAD_S: Final = 600.0  # seconds that a sender's clock may be fast before an event is flagged; our choice
+INBOX_RETRY_AFTER_S: Final = 30.0  # seconds after which a sender may come again when the store is down; our choice
