@@ -1,4 +1,4 @@
-"""How we open a database: private to its owner, durable, versioned, and for one writer at a time.
+"""How we open a database: private to its owner, durable and versioned; held by one process, or shared by several.
 
 Knows no table; who opens says what the tables are. A file that is not ours is named and left as it is.
 """
@@ -10,15 +10,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ImportLockedError
 
-__all__ = ["open_database", "told"]
+__all__ = ["open_database", "storable", "told", "transaction"]
 
 _MODE: Final = 0o600  # readable by the owner alone: it holds people and links
 
 
-def open_database(path: Path | None, *, application_id: int, upgrades: Sequence[str]) -> sqlite3.Connection:
-    """A connection that holds the file until it is closed; None: a database in memory, gone with the connection.
+def open_database(
+    path: Path | None, *, application_id: int, upgrades: Sequence[str], shared: bool = False
+) -> sqlite3.Connection:
+    """A connection that holds the file until it is closed, unless `shared`; None: a database in memory, gone with it.
 
     `upgrades` are the scripts that lead from each version of the tables to the next, from nothing to today's.
     Every transaction is on the disk when it is committed. ImportLockedError if another process holds the file;
@@ -26,19 +29,39 @@ def open_database(path: Path | None, *, application_id: int, upgrades: Sequence[
     """
     if path is not None:
         _create_private(path)
-    connection = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=0.0)
+    patience_s = settings.SHARED_PATIENCE_S if shared else 0.0
+    connection = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=patience_s)
     try:
         with told(path):
             connection.row_factory = sqlite3.Row
-            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute(f"PRAGMA locking_mode = {'NORMAL' if shared else 'EXCLUSIVE'}")
             version = _version(connection, path, application_id, len(upgrades))
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            _upgrade(connection, application_id, upgrades, version)
+            if not shared or version < len(upgrades):
+                _upgrade(connection, path, application_id, upgrades)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of it, or nothing. It waits for other writers at its beginning, never in its middle."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk may have ended it
+            db.execute("ROLLBACK")
+        raise
+
+
+def storable(value: object) -> object:
+    """What SQLite takes: a server may cut a character in half, and a file's name may be no text."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 @contextmanager
@@ -83,8 +106,9 @@ def _version(connection: sqlite3.Connection, path: Path | None, application_id: 
     return int(version)
 
 
-def _upgrade(connection: sqlite3.Connection, application_id: int, upgrades: Sequence[str], version: int) -> None:
-    connection.execute("BEGIN EXCLUSIVE")  # holds the file from here on
+def _upgrade(connection: sqlite3.Connection, path: Path | None, application_id: int, upgrades: Sequence[str]) -> None:
+    connection.execute("BEGIN EXCLUSIVE")  # holds the file from here on, unless it is shared
+    version = _version(connection, path, application_id, len(upgrades))  # another may have been quicker
     for script in upgrades[version:]:
         for statement in filter(str.strip, script.split(";")):
             connection.execute(statement)

@@ -20,7 +20,7 @@ ROOMS: Mapping[str, set[str]] = {
     "budget": set(),
     "transport": {"budget", "codec"},
     "importer": {"sqlite"},
-    "webhooks": {"codec"},
+    "webhooks": {"codec", "sqlite"},
     "listing": {"codec", "transport"},
     "checks": set(),
     "api": {"budget", "checks", "codec", "importer", "listing", "transport"},

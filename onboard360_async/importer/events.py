@@ -13,8 +13,8 @@ from typing import Final
 from onboard360_async.errors import ConfigurationError, ValidationError
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.reconcile import Sight
-from onboard360_async.importer.tables import transaction
 from onboard360_async.models import email_key
+from onboard360_async.sqlite import transaction
 
 __all__ = ["fill_links", "sights_by_events", "take_events"]
 

@@ -15,9 +15,9 @@ from typing import Final
 from attrs import field, frozen
 
 from onboard360_async.importer.outcomes import Summary
-from onboard360_async.importer.tables import APPLICATION_ID, STEP, UPGRADES, State, storable, transaction
+from onboard360_async.importer.tables import APPLICATION_ID, STEP, UPGRADES, State
 from onboard360_async.models import NewClient
-from onboard360_async.sqlite import open_database, told
+from onboard360_async.sqlite import open_database, storable, told, transaction
 
 __all__ = ["Doubt", "Entry", "Journal", "Record", "State"]
 

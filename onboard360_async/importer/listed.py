@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from onboard360_async.importer.journal import Journal
-from onboard360_async.importer.tables import STEP, State, transaction
+from onboard360_async.importer.tables import STEP, State
 from onboard360_async.models import Client, email_key
+from onboard360_async.sqlite import transaction
 
 __all__ = ["Baseline", "Seen"]
 

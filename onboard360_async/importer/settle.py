@@ -18,8 +18,8 @@ from onboard360_async.importer.outcomes import Outcome
 from onboard360_async.importer.reconcile import Absent, Adopt, Exists, Sight, Unclear, Verdict, judge
 from onboard360_async.importer.replay import outcome_of
 from onboard360_async.importer.rules import Rules
-from onboard360_async.importer.tables import transaction
 from onboard360_async.models import Client, email_key
+from onboard360_async.sqlite import transaction
 
 __all__ = ["Read", "Settling"]
 

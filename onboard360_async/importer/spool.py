@@ -9,8 +9,9 @@ from attrs import asdict
 
 from onboard360_async.importer.journal import Journal, Record
 from onboard360_async.importer.rows import Problem, Row
-from onboard360_async.importer.tables import STEP, State, storable, transaction
+from onboard360_async.importer.tables import STEP, State
 from onboard360_async.models import NewClient, email_key
+from onboard360_async.sqlite import storable, transaction
 
 __all__ = ["Spool"]
 

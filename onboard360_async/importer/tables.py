@@ -3,12 +3,9 @@
 A journal of an older version is brought to today's when it is opened; what its rows are known to be stays.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from sqlite3 import Connection
 from typing import Final
 
-__all__ = ["APPLICATION_ID", "STEP", "UPGRADES", "State", "storable", "transaction"]
+__all__ = ["APPLICATION_ID", "STEP", "UPGRADES", "State"]
 
 APPLICATION_ID: Final = 0x33364F4A  # "36OJ"
 UPGRADES: Final = (
@@ -67,20 +64,3 @@ class State:
     ADOPTED: Final = "adopted"
     REJECTED: Final = "rejected"
     UNRESOLVED: Final = "unresolved"  # was looked for, and nobody can tell
-
-
-@contextmanager
-def transaction(db: Connection) -> Iterator[None]:
-    """All of it, or nothing."""
-    db.execute("BEGIN")
-    try:
-        yield
-    except BaseException:
-        db.execute("ROLLBACK")
-        raise
-    db.execute("COMMIT")
-
-
-def storable(value: object) -> object:
-    """What SQLite takes: a server may cut a character in half, and a file's name may be no text."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -13,6 +13,7 @@ __all__ = [
     "Event",
     "FlowCreated",
     "FlowData",
+    "Inbox",
     "Router",
     "UnknownData",
     "UnknownEvent",
@@ -31,10 +32,12 @@ if TYPE_CHECKING:
         UnknownData,
         UnknownEvent,
     )
+    from onboard360_async.webhooks.inbox import Inbox
     from onboard360_async.webhooks.router import Router
     from onboard360_async.webhooks.signature import WebhookVerifier, sign
 else:
     _ROOMS = {
+        "Inbox": "inbox",
         "Router": "router",
         "WebhookVerifier": "signature",
         "sign": "signature",

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from math import ceil
 from typing import Final, NamedTuple
 
+from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, InboxError, PayloadError, WebhookError
 from onboard360_async.webhooks.events import Event
 
@@ -36,8 +37,9 @@ OK: Final = Answer(200)
 def answer_to(error: WebhookError) -> Answer:
     """The answer to a webhook that is not taken. Its reason is logged."""
     _LOG.warning("webhook refused (%d): %s", error.http_status, error.reason)
-    if isinstance(error, InboxError) and error.retry_after_s is not None:
-        return Answer(error.http_status, (("Retry-After", str(ceil(error.retry_after_s))),))
+    if isinstance(error, InboxError):
+        wait_s = settings.INBOX_RETRY_AFTER_S if error.retry_after_s is None else error.retry_after_s
+        return Answer(error.http_status, (("Retry-After", str(ceil(wait_s))),))
     return Answer(error.http_status, (("Allow", "POST"),) if error.http_status == HTTPStatus.METHOD_NOT_ALLOWED else ())
 
 

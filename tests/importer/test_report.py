@@ -21,8 +21,8 @@ from onboard360_async.importer.report.plot import draw_fates
 from onboard360_async.importer.report.words import clock, duration, escaped, masked, number, share
 from onboard360_async.importer.rows import Problem, Row
 from onboard360_async.importer.spool import Spool
-from onboard360_async.importer.tables import transaction
 from onboard360_async.models import NewClient
+from onboard360_async.sqlite import transaction
 from tests.importer.double import CAMPAIGN
 
 BEGAN = 1_790_000_000 * SECOND

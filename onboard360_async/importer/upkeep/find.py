@@ -8,9 +8,9 @@ from pathlib import Path
 from attrs import field, frozen
 
 from onboard360_async.importer.journal import Journal
-from onboard360_async.importer.tables import storable
 from onboard360_async.importer.upkeep.glance import moment_of
 from onboard360_async.models import email_key
+from onboard360_async.sqlite import storable
 
 __all__ = ["Found", "find_person"]
 

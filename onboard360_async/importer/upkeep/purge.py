@@ -10,8 +10,8 @@ from typing import Final
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.results import written
-from onboard360_async.importer.tables import transaction
 from onboard360_async.importer.whole_file import part_of
+from onboard360_async.sqlite import transaction
 
 __all__ = ["check_may_purge", "files_to_purge", "purge"]
 

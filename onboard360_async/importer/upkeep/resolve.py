@@ -2,9 +2,9 @@
 
 from onboard360_async.errors import ValidationError
 from onboard360_async.importer.journal import Journal, Record, State
-from onboard360_async.importer.tables import storable
 from onboard360_async.importer.upkeep.books import check_not_purged
 from onboard360_async.models import email_key
+from onboard360_async.sqlite import storable
 
 __all__ = ["resolve_created", "resolve_not_created", "row_in_doubt"]
 

@@ -1,0 +1,170 @@
+"""An inbox in a SQLite file, which several processes may share. Knows no event from within."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from onboard360_async.errors import ImportLockedError, InboxError
+from onboard360_async.sqlite import open_database, storable, transaction
+from onboard360_async.webhooks.store import Counts, Kept, NewEvent, State
+
+__all__ = ["SqliteStore", "is_inbox"]
+
+APPLICATION_ID: Final = 0x33364F57  # "36OW"
+UPGRADES: Final = (
+    """
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, id TEXT NOT NULL, name TEXT NOT NULL,
+        subject TEXT, email_key TEXT, received_at REAL NOT NULL,
+        form TEXT NOT NULL, body BLOB NOT NULL, headers TEXT NOT NULL,
+        state TEXT NOT NULL DEFAULT 'waiting', attempts INTEGER NOT NULL DEFAULT 0,
+        due_at REAL NOT NULL, lease TEXT, handled TEXT NOT NULL DEFAULT '[]', error TEXT
+    );
+    CREATE INDEX events_due ON events (due_at, seq) WHERE state = 'waiting';
+    CREATE INDEX events_waiting ON events (subject, seq) WHERE state = 'waiting';
+    CREATE INDEX events_by_id ON events (id);
+    CREATE INDEX events_by_email ON events (email_key) WHERE email_key IS NOT NULL
+    """,
+)
+_FREE: Final = """state = 'waiting' AND NOT EXISTS (SELECT 1 FROM events AS earlier
+    WHERE earlier.subject = events.subject AND earlier.state = 'waiting' AND earlier.seq < events.seq)"""
+_AFRESH: Final = "state = 'waiting', attempts = 0, due_at = ?, lease = NULL, handled = '[]', error = NULL"
+_WIPED: Final = "state = 'purged', subject = NULL, email_key = NULL, body = x'', headers = '[]', error = NULL"
+_SQLITE: Final = b"SQLite format 3\0"
+_AT_ID: Final = 68  # where a SQLite file says whose it is
+
+
+def is_inbox(path: Path) -> bool:
+    """Is this file an inbox, by its first bytes? Nothing is opened or locked."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_AT_ID + 4)
+    except OSError:
+        return False
+    return head.startswith(_SQLITE) and head[_AT_ID:] == APPLICATION_ID.to_bytes(4, "big")
+
+
+class SqliteStore:
+    """An inbox's events in a file that only its owner can read; in memory without a path.
+
+    ConfigurationError if the file cannot be used or is not ours, InboxError if another process keeps it for too long.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None) -> None:
+        self.path = None if path is None else Path(path)
+        try:
+            self.db = open_database(self.path, application_id=APPLICATION_ID, upgrades=UPGRADES, shared=True)
+        except ImportLockedError:
+            raise InboxError("The inbox is held by another process.") from None
+        self.db.execute("PRAGMA secure_delete = ON")  # what is purged is gone from the file ...
+        self._purged = False
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it on the disk at its end, or nothing; InboxError then."""
+        try:
+            with transaction(self.db):
+                yield
+            if self._purged:
+                self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # ... and from the log beside it
+                self._purged = False
+        except sqlite3.Error as error:
+            raise InboxError(f"The inbox cannot be used: {error}.") from None
+
+    def add(self, new: NewEvent) -> bool:
+        """Keep it, unless it is kept."""
+        values = (
+            new.key, new.id, new.name, new.subject, new.email_key, new.received_at, new.form, new.body, new.headers,
+            new.received_at,
+        )  # fmt: skip
+        query = """INSERT INTO events (key, id, name, subject, email_key, received_at, form, body, headers, due_at)
+                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"""
+        return self.db.execute(query, tuple(map(storable, values))).rowcount == 1
+
+    def lease(self, *, now: float, until: float, lease: str, most: int) -> list[Kept]:
+        """Those that are due and free."""
+        query = f"SELECT seq FROM events WHERE due_at <= ? AND {_FREE} ORDER BY due_at, seq LIMIT ?"  # noqa: S608 - our own words
+        seqs = [record["seq"] for record in self.db.execute(query, (now, most))]
+        self.db.executemany(
+            "UPDATE events SET lease = ?, due_at = ? WHERE seq = ?", [(lease, until, seq) for seq in seqs]
+        )
+        records = (self.db.execute("SELECT * FROM events WHERE seq = ?", (seq,)).fetchone() for seq in seqs)
+        return [_kept(record) for record in records]
+
+    def renew(self, seqs: Collection[int], lease: str, until: float) -> None:
+        """Prolong what still holds."""
+        query = "UPDATE events SET due_at = ? WHERE seq = ? AND lease = ? AND state = 'waiting'"
+        self.db.executemany(query, [(until, seq, lease) for seq in seqs])
+
+    def settle(
+        self, seq: int, lease: str, *, state: State, due_at: float, attempts: int, handled: Collection[str], error: str
+    ) -> bool:
+        """Note it, if the lease still holds."""
+        query = """UPDATE events SET state = ?, due_at = ?, attempts = ?, handled = ?, error = ?, lease = NULL
+                   WHERE seq = ? AND lease = ? AND state = 'waiting'"""
+        values = (state, due_at, attempts, json.dumps(list(handled)), storable(error) or None, seq, lease)
+        return self.db.execute(query, values).rowcount == 1
+
+    def replay(self, *, now: float, ids: Collection[str] = (), since: float | None = None, dead: bool = False) -> int:
+        """Those that have ended wait again."""
+        again = f"UPDATE events SET {_AFRESH} WHERE state IN ('done', 'dead')"  # noqa: S608 - our own words
+        count = 0
+        for id_ in dict.fromkeys(ids):
+            count += self.db.execute(f"{again} AND id = ?", (now, id_)).rowcount
+        if since is not None:
+            count += self.db.execute(f"{again} AND received_at >= ?", (now, since)).rowcount
+        if dead:
+            count += self.db.execute(f"{again} AND state = 'dead'", (now,)).rowcount
+        return count
+
+    def purge(self, *, before: float) -> int:
+        """Wipe them, so that the bytes are gone."""
+        query = f"UPDATE events SET {_WIPED} WHERE state IN ('done', 'dead') AND received_at < ?"  # noqa: S608 - our own words
+        self._purged = True
+        return self.db.execute(query, (before,)).rowcount
+
+    def select(
+        self,
+        *,
+        after: int = 0,
+        most: int,
+        ids: Collection[str] = (),
+        name: str | None = None,
+        state: State | None = None,
+        email_key: str | None = None,
+        since: float | None = None,
+    ) -> list[Kept]:
+        """Those that fit, in their order."""
+        asked: dict[str, object] = {
+            "seq > ?": after,
+            "name = ?": name,
+            "state = ?": state,
+            "email_key = ?": storable(email_key),
+            "received_at >= ?": since,
+        }
+        wheres = ["state != 'purged'", *(where for where, value in asked.items() if value is not None)]
+        values = [value for value in asked.values() if value is not None]
+        named = list(dict.fromkeys(ids))
+        if named:
+            wheres.append("id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(named))
+        query = f"SELECT * FROM events WHERE {' AND '.join(wheres)} ORDER BY seq LIMIT ?"  # noqa: S608 - our own words
+        return [_kept(record) for record in self.db.execute(query, (*values, most))]
+
+    def counts(self) -> Counts:
+        """By state."""
+        query = "SELECT state, count(*) AS number FROM events GROUP BY state"
+        return Counts(**{record["state"]: record["number"] for record in self.db.execute(query)})
+
+    def close(self) -> None:
+        """Close the file."""
+        self.db.close()
+
+
+def _kept(record: sqlite3.Row) -> Kept:
+    named = {name: record[name] for name in record.keys() if name not in ("key", "email_key", "handled")}  # noqa: SIM118 - a Row is no mapping
+    return Kept(**named, handled=tuple(json.loads(record["handled"])))

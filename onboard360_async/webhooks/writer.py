@@ -1,0 +1,128 @@
+"""The one thread that touches an inbox's store: what is waiting when it comes round shares one transaction.
+
+A durable commit costs the disk's own time however much is in it, so a busy endpoint pays for a handful of commits
+where it would pay for hundreds. Knows no event.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from queue import Empty, Full, Queue
+from typing import Any, Final, TypeVar
+
+from attrs import field, frozen
+
+from onboard360_async import settings
+from onboard360_async.errors import InboxError
+from onboard360_async.webhooks.store import InboxStore
+
+__all__ = ["Writer"]
+
+T = TypeVar("T")
+_END: Final = None
+
+
+@frozen(eq=False)
+class _Job:
+    work: Callable[[InboxStore], Any]
+    future: Future[Any] = field(factory=Future)
+
+
+class Writer:
+    """Runs work on a store, in the order in which it comes. The thread starts with the first of it.
+
+    `open_store` is called on the thread, again for each piece of work while it fails. After a fork the child's writer
+    starts afresh.
+    """
+
+    def __init__(self, open_store: Callable[[], InboxStore]) -> None:
+        self._open_store = open_store
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        self._pid = os.getpid()
+        self._lock = threading.Lock()
+        self._jobs: Queue[_Job | None] = Queue(settings.INBOX_MOST_WAITING)
+        self._thread: threading.Thread | None = None
+
+    def submit(self, work: Callable[[InboxStore], T]) -> Future[T]:
+        """Have it done within a transaction; the result is told when it is durable.
+
+        InboxError, with nothing done, if too much waits for the disk already.
+        """
+        if self._pid != os.getpid():
+            self._start_afresh()
+        job = _Job(work)
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="onboard360-inbox", daemon=True)
+                self._thread.start()
+            try:
+                self._jobs.put_nowait(job)
+            except Full:
+                raise InboxError("Too many events wait for the inbox's disk.") from None
+        return job.future
+
+    async def done(self, work: Callable[[InboxStore], T]) -> T:
+        """Have it done, and wait for it on this loop."""
+        return await asyncio.wrap_future(self.submit(work))
+
+    def close(self) -> None:
+        """Do what is waiting, close the store, and end the thread. Work that comes later opens it anew."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            if thread is None or self._pid != os.getpid():
+                return
+            self._jobs.put(_END)
+        thread.join()
+
+    def _run(self) -> None:
+        store: InboxStore | None = None
+        while True:
+            batch = self._batch()
+            ended = _END in batch
+            jobs = [job for job in batch if job is not None and job.future.set_running_or_notify_cancel()]
+            if jobs and store is None:
+                store = self._opened(jobs)
+            if jobs and store is not None:
+                _do(store, jobs)
+            if ended:
+                break
+        if store is not None:
+            store.close()
+
+    def _batch(self) -> list[_Job | None]:
+        """All that is waiting, at least one, and nothing behind the end."""
+        batch = [self._jobs.get()]
+        while batch[-1] is not _END:
+            try:
+                batch.append(self._jobs.get_nowait())
+            except Empty:
+                break
+        return batch
+
+    def _opened(self, jobs: list[_Job]) -> InboxStore | None:
+        try:
+            return self._open_store()
+        except BaseException as error:  # noqa: BLE001 - it is told to those who wait, whatever it is
+            for job in jobs:
+                job.future.set_exception(error)
+            return None
+
+
+def _do(store: InboxStore, jobs: list[_Job]) -> None:
+    """All of them in one transaction; if that fails, each in its own, so that one cannot take the others with it."""
+    try:
+        with store.transaction():
+            results = [job.work(store) for job in jobs]
+    except BaseException as error:  # noqa: BLE001 - it is told to those who wait, whatever it is
+        if len(jobs) == 1:
+            jobs[0].future.set_exception(error)
+            return
+        for job in jobs:
+            _do(store, [job])
+        return
+    for job, result in zip(jobs, results, strict=True):
+        job.future.set_result(result)
