@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from onboard360_async.errors import ImportLockedError, InboxError
-from onboard360_async.sqlite import open_database, storable, transaction
+from onboard360_async.errors import ConfigurationError, ImportLockedError, InboxError
+from onboard360_async.sqlite import open_database, storable, told, transaction
 from onboard360_async.webhooks.store import Counts, Kept, NewEvent, State
 
-__all__ = ["SqliteStore", "is_inbox"]
+__all__ = ["SqliteStore", "is_inbox", "open_inbox"]
 
 APPLICATION_ID: Final = 0x33364F57  # "36OW"
 UPGRADES: Final = (
@@ -48,6 +48,17 @@ def is_inbox(path: Path) -> bool:
     return head.startswith(_SQLITE) and head[_AT_ID:] == APPLICATION_ID.to_bytes(4, "big")
 
 
+def open_inbox(path: Path) -> "SqliteStore":
+    """The inbox at `path`, which others may be using. ConfigurationError if there is none; no file is made."""
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ConfigurationError(f"Cannot read the inbox {path}: {error.strerror}.") from None
+    if not is_inbox(path):
+        raise ConfigurationError(f"{path} is no inbox.")
+    return SqliteStore(path)
+
+
 class SqliteStore:
     """An inbox's events in a file that only its owner can read; in memory without a path.
 
@@ -58,6 +69,9 @@ class SqliteStore:
         self.path = None if path is None else Path(path)
         try:
             self.db = open_database(self.path, application_id=APPLICATION_ID, upgrades=UPGRADES, shared=True)
+            if self.path is not None and not is_inbox(self.path):
+                with told(self.path):
+                    self.db.execute("PRAGMA wal_checkpoint")  # a new file says at once whose it is
         except ImportLockedError:
             raise InboxError("The inbox is held by another process.") from None
         self.db.execute("PRAGMA secure_delete = ON")  # what is purged is gone from the file ...
@@ -73,7 +87,9 @@ class SqliteStore:
                 self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # ... and from the log beside it
                 self._purged = False
         except sqlite3.Error as error:
-            raise InboxError(f"The inbox cannot be used: {error}.") from None
+            # Without a name of SQLite's it is Python's, and quotes a text that stands there: a person's, perhaps.
+            what = str(error) if hasattr(error, "sqlite_errorname") else "it holds a text that cannot be read"
+            raise InboxError(f"The inbox cannot be used: {what}.") from None
 
     def add(self, new: NewEvent) -> bool:
         """Keep it, unless it is kept."""
@@ -154,6 +170,12 @@ class SqliteStore:
             values.append(json.dumps(named))
         query = f"SELECT * FROM events WHERE {' AND '.join(wheres)} ORDER BY seq LIMIT ?"  # noqa: S608 - our own words
         return [_kept(record) for record in self.db.execute(query, (*values, most))]
+
+    def ids_like(self, beginning: str) -> list[str]:
+        """The ids that begin so, the first two of them: enough to tell whether one is meant."""
+        query = """SELECT DISTINCT id FROM events WHERE id >= ? AND id < ? AND state != 'purged' ORDER BY id LIMIT 2"""
+        values = map(storable, (beginning, beginning + "\U0010ffff"))
+        return [record["id"] for record in self.db.execute(query, tuple(values))]
 
     def counts(self) -> Counts:
         """By state."""

@@ -4,17 +4,18 @@
 """
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from typing import Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Protocol, Self
 
 from attrs import field, frozen
 
+from onboard360_async import settings
 from onboard360_async.models import email_key
 from onboard360_async.webhooks.events import ClientData, Event, FormName, read_event
 
-__all__ = ["STATES", "Counts", "Dedupe", "InboxStore", "Kept", "NewEvent", "State"]
+__all__ = ["STATES", "Counts", "Dedupe", "InboxStore", "Kept", "NewEvent", "State", "pages"]
 
 State = Literal["waiting", "done", "dead", "purged"]
 Dedupe = Literal["id", "semantic"]
@@ -164,3 +165,15 @@ class InboxStore(Protocol):
     def close(self) -> None:
         """Give it back."""
         ...
+
+
+def pages(store: InboxStore, **asked: Any) -> Iterator[list[Kept]]:
+    """All that `select` finds, page by page, each in a transaction of its own: nobody waits long for a reader."""
+    after = 0
+    while True:
+        with store.transaction():
+            page = store.select(after=after, most=settings.INBOX_PAGE, **asked)
+        if not page:
+            return
+        yield page
+        after = page[-1].seq
