@@ -64,6 +64,12 @@ ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths t
 # The command
 WATCH_EVERY_S: Final = 1.0  # seconds between two looks of `onboard360 budget --watch`; our choice
 WAITING_TOLD_S: Final = 2.0  # seconds that a command waits for the budget before it says so; our choice
+LISTEN_PORT: Final = 8361  # of `onboard360 webhooks listen`, beside the sandbox's 8360; our choice
+LISTEN_SHOWN: Final = 20  # events in the table that it draws in place; our choice
+LISTEN_DRAW_S: Final = 0.1  # seconds between two drawings of it, however many events come; our choice
+LISTEN_GRACE_S: Final = 2.0  # seconds that requests under way have to end when it is told to stop; our choice
+INBOX_FILE: Final = "onboard360-inbox.db"  # in the current folder: where it stores, if nothing else is said; our choice
+EVENT_ID_CHARS: Final = 12  # of an event's 64 that are shown to name it by; our choice
 
 # An import
 IMPORT_CONCURRENCY: Final = 4  # POSTs in flight; our choice: bounds what a crash leaves unknown

@@ -19,7 +19,7 @@ ROOMS: Mapping[str, set[str]] = {
     "sqlite": set(),
     "budget": set(),
     "transport": {"budget", "codec"},
-    "importer": {"sqlite"},
+    "importer": {"sqlite", "webhooks"},
     "webhooks": {"codec", "sqlite"},
     "listing": {"codec", "transport"},
     "checks": set(),
@@ -28,7 +28,7 @@ ROOMS: Mapping[str, set[str]] = {
     "blocking": {"bridge", "importer", "listing"},
     "sync": {"api", "blocking", "bridge", "budget", "transport"},
     "sandbox": set(),
-    "cli": {"api", "budget", "checks", "importer", "sandbox", "transport"},
+    "cli": {"api", "budget", "checks", "importer", "sandbox", "transport", "webhooks"},
 }
 
 

@@ -20,6 +20,7 @@ from onboard360_async.cli.imports import imports
 from onboard360_async.cli.links import links
 from onboard360_async.cli.sandbox import sandbox
 from onboard360_async.cli.screen import on_screen, short
+from onboard360_async.cli.webhooks import webhooks
 
 __all__ = ["onboard360", "run"]
 
@@ -34,7 +35,7 @@ def onboard360() -> None:
     """
 
 
-for command in (campaigns, clients, import_file, imports, links, budget, sandbox, demo):
+for command in (campaigns, clients, import_file, imports, links, webhooks, budget, sandbox, demo):
     onboard360.add_command(command)
 
 

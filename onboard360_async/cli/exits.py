@@ -32,6 +32,7 @@ _CODES: tuple[tuple[type[errors.Onboard360Error], Exit], ...] = (  # the first t
     (errors.AuthenticationError, Exit.NOT_AUTHENTICATED),
     (errors.ConfigurationError, Exit.USAGE),
     (errors.BudgetStoreError, Exit.USAGE),
+    (errors.InboxError, Exit.USAGE),  # other WebhookErrors are refusals: 1
     (errors.ValidationError, Exit.INVALID),
     (errors.ImportLockedError, Exit.LOCKED),
     (errors.ImportFailedError, Exit.STOPPED),

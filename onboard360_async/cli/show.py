@@ -20,7 +20,7 @@ from rich.table import Table
 
 from onboard360_async.cli.screen import on_screen
 from onboard360_async.errors import ConfigurationError
-from onboard360_async.models import Campaign, Client
+from onboard360_async.models import WithExtra
 
 __all__ = ["FORMATS", "Rows", "row_of", "show", "table_of", "to_the_second"]
 
@@ -28,10 +28,11 @@ FORMATS: Final = ("table", "json", "jsonl", "csv")
 _UNBOUNDED: Final = 10_000  # columns: a table that goes to a file or a pipe is never cut
 
 
-def row_of(item: Campaign | Client) -> dict[str, object]:
+def row_of(item: WithExtra) -> dict[str, object]:
     """A model as the API names it, with what the page does not name at its end."""
-    row = {field.name: _plain(getattr(item, field.name)) for field in fields(type(item)) if field.name != "extra"}
-    return row | dict(item.extra)
+    values = {field.name: getattr(item, field.name) for field in fields(type(item))}
+    extra = values.pop("extra")
+    return {name: _plain(value) for name, value in values.items()} | dict(extra)
 
 
 def to_the_second(moment: datetime | None) -> str | None:

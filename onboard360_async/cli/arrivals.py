@@ -1,0 +1,158 @@
+"""Webhooks as they come: a table that is drawn in place on a terminal, JSON lines or plain lines elsewhere.
+
+Knows no server and no inbox; it is told what came and what became of it.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from onboard360_async import settings
+from onboard360_async.cli.screen import on_screen
+from onboard360_async.cli.show import row_of, to_the_second
+from onboard360_async.webhooks import Event
+
+__all__ = ["Arrivals", "arrivals", "record_of", "short_id"]
+
+_COLUMNS: Final = ("time", "id", "event", "email", "campaign", "form", "state")
+_SHORTENED: Final = ("email", "campaign")  # what gives way on a narrow terminal, before the others do
+_KEPT: Final = {"time": len("00:00:00"), "id": settings.EVENT_ID_CHARS}  # what never does: it is to be typed again
+_FRAME: Final = 3  # lines of a terminal that are left to the header and the prompt
+
+
+def short_id(id_: str) -> str:
+    """The beginning of an event's id, enough to name it by."""
+    return id_[: settings.EVENT_ID_CHARS]
+
+
+def record_of(event: Event, **more: object) -> dict[str, Any]:
+    """An event for a program: all that is known of it but the bytes and the headers."""
+    return {
+        "id": event.id,
+        "event": event.name,
+        "received_at": to_the_second(event.received_at),
+        "timestamp": to_the_second(event.timestamp),
+        "form": event.form,
+        "flags": sorted(event.flags),
+        **more,
+        "data": row_of(event.data),
+    }
+
+
+def _cells(event: Event, state: str) -> list[str]:
+    data = row_of(event.data)
+    cells = (
+        f"{event.received_at.astimezone():%H:%M:%S}",
+        short_id(event.id),
+        event.name,
+        data.get("email"),
+        data.get("campaign_name") or data.get("campaign_id"),
+        " ".join((event.form, *sorted(event.flags))),
+        state,
+    )
+    return [on_screen(str(cell or "")) for cell in cells]
+
+
+class Arrivals:
+    """Shows events as JSON lines: one object for each delivery, at once. What is said beside that goes to stderr."""
+
+    def arrived(self, event: Event, state: str) -> None:
+        """A webhook came, and is stored, or was there before."""
+        sys.stdout.write(json.dumps(record_of(event, state=state), ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def settled(self, event: Event, state: str, why: str) -> None:
+        """A stored event was forwarded, or is to be tried again, or was given up."""
+        if why:
+            self.tell(f"{short_id(event.id)} {event.name}: {state} ({why})")
+
+    def tell(self, line: str) -> None:
+        """Something beside the events."""
+        click.echo(on_screen(line), err=True)
+
+
+class _Lines(Arrivals):
+    """... as lines of text, for a terminal that cannot be drawn on, or a log."""
+
+    def arrived(self, event: Event, state: str) -> None:
+        click.echo("  ".join(filter(None, _cells(event, state))))
+
+    def settled(self, event: Event, state: str, why: str) -> None:
+        self.arrived(event, f"{state}: {why}" if why else state)
+
+
+class _Drawn(Arrivals):
+    """... as a table of the last ones, drawn some times a second at most. Those before are left above it as lines."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._rows: dict[str, list[str]] = {}
+        self._again = count(1)
+        self._is_due = False
+        self._why = ""
+
+    def arrived(self, event: Event, state: str) -> None:
+        is_new = event.id not in self._rows
+        self._show(event.id if is_new else f"{event.id} {next(self._again)}", _cells(event, state))
+
+    def settled(self, event: Event, state: str, why: str) -> None:
+        self._show(event.id, _cells(event, state))
+        if why and why != self._why:
+            self.tell(f"{short_id(event.id)} {state}: {why}")  # once, not for each of a hundred
+        self._why = why
+
+    def tell(self, line: str) -> None:
+        if sys.stderr.isatty():
+            self._above(on_screen(line))  # else the next frame would be drawn over it
+        else:
+            super().tell(line)
+
+    def _show(self, key: str, cells: list[str]) -> None:
+        self._rows[key] = cells
+        while len(self._rows) > max(1, min(settings.LISTEN_SHOWN, self._live.console.height - _FRAME)):
+            oldest = next(iter(self._rows))
+            self._above("  ".join(filter(None, self._rows.pop(oldest))))
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_later(settings.LISTEN_DRAW_S, self.draw)
+
+    def _above(self, line: str) -> None:
+        self._live.console.print(line, soft_wrap=True)
+
+    def draw(self) -> None:
+        """Draw what has come since."""
+        self._is_due = False
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in _COLUMNS:
+            table.add_column(name, no_wrap=name not in _SHORTENED, min_width=_KEPT.get(name))
+        for cells in self._rows.values():
+            table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells))
+        self._live.update(table, refresh=True)
+
+
+@contextmanager
+def arrivals(form: str | None) -> Iterator[Arrivals]:
+    """How events are shown: as `form` says, else a table on a terminal and JSON lines elsewhere."""
+    if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":
+        yield Arrivals()
+        return
+    console = Console(highlight=False, markup=False)
+    if not sys.stdout.isatty() or console.is_dumb_terminal:
+        yield _Lines()
+        return
+    with Live(console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False) as live:
+        drawn = _Drawn(live)
+        try:
+            yield drawn
+        finally:
+            drawn.draw()

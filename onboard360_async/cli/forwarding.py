@@ -1,0 +1,86 @@
+"""Hands stored events on to another address: the very bytes that were signed, with the headers that say so.
+
+Knows no inbox; when one that was not taken is tried again is the inbox's business.
+"""
+
+from http import HTTPStatus
+
+import aiohttp
+from yarl import URL
+
+from onboard360_async import settings
+from onboard360_async.errors import ConfigurationError
+from onboard360_async.webhooks import Event
+
+__all__ = ["Forward", "NotTakenError", "address", "forward_session", "shown"]
+
+
+class NotTakenError(Exception):
+    """The target did not take an event; its text says why, in nobody's words but ours."""
+
+
+def address(text: str) -> URL:
+    """Where events are to be handed on to. ConfigurationError for what is no http(s) address, or holds a password."""
+    try:
+        url = URL(text)
+        is_there = url.scheme in ("http", "https") and bool(url.host) and url.port is not None
+    except ValueError:
+        is_there = False
+    if not is_there:
+        raise ConfigurationError("--forward-to needs an address that begins with http:// or https://.")
+    if url.user is not None or url.password is not None:
+        raise ConfigurationError("--forward-to takes no user and no password: every process could read them.")
+    return url
+
+
+def shown(url: URL) -> str:
+    """The address without what may be secret in it."""
+    return str(url.with_query(None).with_fragment(None))
+
+
+def forward_session() -> aiohttp.ClientSession:
+    """What Forward sends with; to be closed by who asked for it."""
+    return aiohttp.ClientSession(
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": settings.USER_AGENT},
+        skip_auto_headers=("Content-Type",),
+        timeout=aiohttp.ClientTimeout(total=settings.TIMEOUT_S),
+    )
+
+
+class Forward:
+    """A handler of events: each is sent to `url`, and taken if the answer is 2xx. Redirects are not followed.
+
+    The target can verify what it gets by the same secret: the body is what was signed, and the signature, the event
+    and the content type are those that came. Where another text of the body was signed than the one that came, it is
+    that text that is sent: what nobody signed is handed on to nobody. `reasons` says by id why the last attempt failed.
+    """
+
+    def __init__(self, url: URL, session: aiohttp.ClientSession) -> None:
+        self._url, self._session = url, session
+        self.reasons: dict[str, str] = {}
+
+    async def send(self, event: Event) -> None:
+        """Send it. NotTakenError if it was not taken."""
+        try:
+            await self._send(event)
+        except NotTakenError as error:
+            self.reasons[event.id] = str(error)
+            raise
+
+    async def _send(self, event: Event) -> None:
+        try:
+            async with self._session.post(
+                self._url, data=event.body, headers=event.headers, allow_redirects=False
+            ) as answer:
+                status = answer.status
+        except TimeoutError:
+            raise NotTakenError(f"no answer in {settings.TIMEOUT_S:g} s") from None
+        except aiohttp.ClientConnectorError:
+            raise NotTakenError("no connection") from None
+        except (aiohttp.ClientError, OSError):
+            raise NotTakenError("the connection broke off") from None
+        except ValueError:
+            raise NotTakenError("its headers cannot be sent again") from None
+        if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+            raise NotTakenError(f"answered {status}")

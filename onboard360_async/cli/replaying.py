@@ -1,0 +1,98 @@
+"""Stored events, chosen and handed on once more: to the inbox's own worker, or to an address at once.
+
+Knows no flag. What is handed on to an address leaves the inbox as it is.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+import click
+from yarl import URL
+
+from onboard360_async.cli.arrivals import short_id
+from onboard360_async.cli.exits import Exit
+from onboard360_async.cli.forwarding import Forward, NotTakenError, forward_session
+from onboard360_async.cli.screen import on_screen
+from onboard360_async.cli.show import row_of, to_the_second
+from onboard360_async.errors import ConfigurationError
+from onboard360_async.webhooks.sqlite_store import SqliteStore
+from onboard360_async.webhooks.store import Kept, pages
+
+__all__ = ["chosen", "deliver", "kept_row", "mark"]
+
+
+def kept_row(kept: Kept) -> dict[str, object]:
+    """A stored event, in one row."""
+    data = row_of(kept.event().data)
+    return {
+        "received_at": to_the_second(datetime.fromtimestamp(kept.received_at, UTC)),
+        "event": kept.name,
+        "email": data.get("email"),
+        "campaign_id": data.get("campaign_id"),
+        "state": kept.state,
+        "attempts": kept.attempts,
+        "error": kept.error,
+        "id": kept.id,
+    }
+
+
+def chosen(store: SqliteStore, ids: Sequence[str], since: datetime | None, *, dead: bool) -> Iterator[list[Kept]]:
+    """The events to which all of this applies, in the order in which they came, some at a time.
+
+    ConfigurationError, at once, if an id is nobody's or could be several's.
+    """
+    named = [_whole(store, each) for each in ids]
+    return pages(
+        store,
+        ids=named,
+        since=None if since is None else since.timestamp(),
+        state="dead" if dead else None,
+    )
+
+
+def _whole(store: SqliteStore, beginning: str) -> str:
+    with store.transaction():
+        found = store.ids_like(beginning) if beginning else []
+    if len(found) > 1:
+        raise ConfigurationError(f"Several events have an id that begins with {beginning}; say more of it.")
+    if not found:
+        raise ConfigurationError(f"No event in this inbox has the id {beginning!r}.")
+    return found[0]
+
+
+def mark(store: SqliteStore, events: Iterator[list[Kept]]) -> int:
+    """Let them wait again for whoever handles this inbox."""
+    again = met = 0
+    for page in events:
+        met += len(page)
+        with store.transaction():
+            again += store.replay(now=time.time(), ids=[kept.id for kept in page])
+    waits = f"; {_events(met - again)} waiting already" if met > again else ""
+    click.echo(f"{_events(again)} to be handled again{waits}.", err=True)
+    return Exit.DONE
+
+
+async def deliver(events: Iterator[list[Kept]], target: URL) -> int:
+    """Send them one after another, and tell of each whether it was taken."""
+    taken = refused = 0
+    async with forward_session() as session:
+        forward = Forward(target, session)
+        for page in events:
+            for kept in page:
+                try:
+                    await forward.send(kept.event())
+                except NotTakenError as error:
+                    refused += 1
+                    fate = f"not taken: {error}"
+                else:
+                    taken += 1
+                    fate = "taken"
+                at = to_the_second(datetime.fromtimestamp(kept.received_at, UTC))
+                click.echo(on_screen(f"{short_id(kept.id)}  {at}  {kept.name}  {fate}"))
+    click.echo(f"{_events(taken)} taken{f', {refused:,} not' if refused else ''}.", err=True)
+    return Exit.REJECTED if refused else Exit.DONE
+
+
+def _events(number: int) -> str:
+    return "1 event" if number == 1 else f"{number:,} events"

@@ -1,0 +1,200 @@
+"""`onboard360 webhooks`: received on this machine, looked at, signed, explained, and handed on again."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from onboard360_async import settings
+from onboard360_async.cli.arrivals import record_of
+from onboard360_async.cli.exits import Exit
+from onboard360_async.cli.flags import output_flags
+from onboard360_async.cli.forwarding import address
+from onboard360_async.cli.replaying import chosen, deliver, kept_row, mark
+from onboard360_async.cli.screen import on_screen
+from onboard360_async.cli.shelf import remember_inbox
+from onboard360_async.cli.show import show
+from onboard360_async.cli.webhook_flags import (
+    BODY,
+    DEAD,
+    INBOX,
+    SECRET_FILE,
+    SIGNATURE,
+    SINCE,
+    opened,
+    read_body,
+    secrets_of,
+    told,
+    verifier,
+)
+from onboard360_async.errors import WebhookError
+from onboard360_async.webhooks import sign
+from onboard360_async.webhooks.canonical import FORMS
+from onboard360_async.webhooks.store import pages
+
+__all__ = ["webhooks"]
+
+_LISTED: Final = ("received_at", "event", "email", "campaign_id", "state", "attempts", "error", "id")
+_FORWARD_TO: Final = "Where to; http or https. The bytes are those that were signed, with the headers that came."
+
+
+@click.group()
+def webhooks() -> None:
+    """Webhooks: listen, list, verify, sign, diagnose, replay."""
+
+
+@webhooks.command("listen")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=settings.LISTEN_PORT,
+    show_default=True,
+    help="The port; 0: a free one.",
+)
+@click.option("--path", metavar="PATH", help="Take webhooks on this path alone; else on any.")
+@SECRET_FILE
+@INBOX
+@click.option("--forward-to", metavar="URL", help=_FORWARD_TO)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("table", "jsonl")),
+    help="How to show events.  [default: table on a terminal, jsonl elsewhere]",
+)
+def listen_here(
+    host: str,
+    port: int,
+    path: str | None,
+    secret_file: Path | None,
+    inbox: Path,
+    forward_to: str | None,
+    form: str | None,
+) -> int:
+    """Receive webhooks on this machine, until Ctrl-C.
+
+    Each is verified, stored in the inbox, and only then acknowledged. JSON lines hold one object for each delivery;
+    its `state` is stored, or duplicate if it had come before.
+
+    With --forward-to every stored event is sent on, those of an earlier run too, in the order in which they came for
+    each client. What is not answered 2xx is sent again after a growing time, and is a dead letter at last. The target
+    can verify what it gets with the same secret: it gets the bytes that were signed. Where the sender had signed
+    another form of the body than it sent, they are that form, never what nobody signed. Without --forward-to events
+    wait in the inbox for a program that handles them.
+    """
+    from onboard360_async.cli.listening import Wanted, listen  # a server, which no other command needs to wait for
+
+    if path is not None and not path.startswith("/"):
+        raise click.BadParameter("it begins with /", param_hint="--path")
+    target = None if forward_to is None else address(forward_to)
+    wanted = Wanted(host=host, port=port, path=path, inbox=inbox.absolute(), forward_to=target, form=form)
+    return asyncio.run(listen(verifier(secret_file), wanted, lambda: remember_inbox(inbox)))
+
+
+@webhooks.command("list")
+@INBOX
+@SINCE
+@DEAD
+@output_flags
+def list_events(inbox: Path, since: datetime | None, dead: bool, form: str, output: Path | None) -> None:
+    """The events of an inbox, in the order in which they came."""
+    asked: dict[str, Any] = {
+        "since": None if since is None else since.timestamp(),
+        "state": "dead" if dead else None,
+    }
+    with opened(inbox) as store, show(form, _LISTED, output) as rows:
+        for page in pages(store, **asked):
+            rows.write(map(kept_row, page))
+
+
+@webhooks.command("verify")
+@BODY
+@SIGNATURE
+@SECRET_FILE
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
+def verify_body(file: Path, signature: str, secret_file: Path | None, form: str) -> int:
+    """Tell whether a body is genuine, and what it says. FILE holds the bytes as they came. Exit code 1 if it is not."""
+    body = read_body(file, secret_file)
+    try:
+        event = verifier(secret_file).verify(body, [(settings.SIGNATURE_HEADER, signature)])
+    except WebhookError as error:
+        click.echo(f"Refused: {on_screen(error.reason)}", err=True)
+        click.echo("To see why: the same with `onboard360 webhooks diagnose` instead of `verify`.", err=True)
+        return Exit.ERROR
+    record = record_of(event)
+    if form == "json":
+        click.echo(json.dumps(record, ensure_ascii=False, indent=1))
+    else:
+        for line in _facts(record):
+            click.echo(on_screen(line))
+    return Exit.DONE
+
+
+def _facts(record: dict[str, Any]) -> Iterator[str]:
+    data = record.pop("data")
+    record["flags"] = ", ".join(record["flags"]) or "none"
+    for name, value in (*record.items(), *data.items()):
+        if value is not None:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            yield f"{name.replace('_', ' ') + ':':<15} {text}"
+
+
+@webhooks.command("sign")
+@BODY
+@SECRET_FILE
+@click.option(
+    "--form",
+    type=click.Choice(tuple(FORMS)),
+    default="raw",
+    show_default=True,
+    help="What of it is signed: the bytes as they are, or the JSON as JavaScript or Python writes it.",
+)
+def sign_body(file: Path, secret_file: Path | None, form: Any) -> None:
+    """Print the signature of a body, as the header says it. Of several secrets the first is taken."""
+    body = read_body(file, secret_file)
+    secret = secrets_of(secret_file)[0]
+    with told():
+        value = sign(body, secret, form)
+    click.echo(value)
+
+
+@webhooks.command("diagnose")
+@BODY
+@SIGNATURE
+@SECRET_FILE
+def diagnose_body(file: Path, signature: str, secret_file: Path | None) -> int:
+    """Tell why a body is refused: which secret, form or change on the way would explain it. Exit code 1 if it is."""
+    from onboard360_async.webhooks.diagnosis import diagnose
+
+    found = diagnose(read_body(file, secret_file), signature, secrets_of(secret_file))
+    for line in found.findings:
+        click.echo(on_screen(line))
+    return Exit.DONE if found.ok else Exit.ERROR
+
+
+@webhooks.command("replay")
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@SINCE
+@DEAD
+@INBOX
+@click.option("--forward-to", metavar="URL", help=f"Send them there now. {_FORWARD_TO}")
+def replay_events(ids: tuple[str, ...], since: datetime | None, dead: bool, inbox: Path, forward_to: str | None) -> int:
+    """Have events handled again: those of these ids, those received --since, the --dead ones; all of it must apply.
+
+    An ID may be cut, as `listen` shows it. The events wait in the inbox again, for the program that handles what is in
+    it or for `listen --forward-to`; those that wait anyway are left as they are. With --forward-to they are sent there
+    now instead, one after another in the order in which they came, and nothing in the inbox changes: exit code 5 if
+    some were not taken.
+    """
+    if not ids and since is None and not dead:
+        raise click.UsageError("Say which events: their ids, --since WHEN, or --dead.")
+    target = None if forward_to is None else address(forward_to)
+    with opened(inbox) as store:
+        events = chosen(store, ids, since, dead=dead)
+        if target is None:
+            return mark(store, events)
+        return asyncio.run(deliver(events, target))
