@@ -60,7 +60,7 @@ def test_every_vector_is_accepted_and_read_from_what_was_signed() -> None:
         event = verifier.verify(vector.body, {settings.SIGNATURE_HEADER: vector.header})
         assert (event.body, event.form) == (vector.signed, "raw" if vector.as_signed else "js")
         fields = {name: getattr(event.data, name) for name in FIELDS}
-        assert fields | event.data.extra == dict.fromkeys(FIELDS) | json.loads(vector.signed)["data"]
+        assert fields | dict(event.data.extra) == dict.fromkeys(FIELDS) | json.loads(vector.signed)["data"]
 
 
 def test_the_two_samples_of_the_page_disagree() -> None:
