@@ -180,6 +180,7 @@ def test_secrets_as_the_verifier_takes_them(monkeypatch: pytest.MonkeyPatch) -> 
     """One or several, or from the environment; what the verifier refuses is refused, and nothing is warned of twice."""
     assert diagnose(BODY, RIGHT, SECRET).ok
     assert diagnose(BODY, RIGHT, iter([OTHER, SECRET])).secret == 2
+    assert diagnose(BODY, RIGHT, [f"{SECRET} ", SECRET]).secret == 2  # which needs no change
     for wrong in ("", [""], [OTHER] * 9, ()):
         with pytest.raises(ConfigurationError):
             diagnose(BODY, RIGHT, wrong)
