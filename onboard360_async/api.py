@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from enum import Enum
 from pathlib import Path
@@ -278,7 +278,7 @@ class AsyncOnboard360:
         encoding: str | None = None,
         delimiter: str | None = None,
         form: str | None = None,
-        events_from: str | Path | None = None,
+        events_from: str | Path | Sequence[str | Path] | None = None,
         **rules: Unpack[RuleOptions],
     ) -> ImportJob:
         """An import of a file, of rows (mappings or NewClient, also async), or what is left in a journal (None).
@@ -288,7 +288,8 @@ class AsyncOnboard360:
         named, and without it a crash loses what was known of them. A row whose answer was lost is looked for, and sent
         again only if it is shown that nobody was created (`on_ambiguous="hold"`: never). `form` ("csv", "tsv", "jsonl",
         "json", "xlsx"), `delimiter` and `encoding` say how a file is to be read where it does not do so itself.
-        `events_from`: a file of stored `client.created` webhooks, a JSON object a line, for links that no answer told.
+        `events_from`: stored `client.created` webhooks, for links that no answer told: an inbox, which may be in use,
+        or a file with a JSON object a line; or several of these.
         `rules`: see `Rules`.
         UNDOCUMENTED: whether the service writes to those who are added; take it that it does.
         ConfigurationError for what cannot work; `load` and `run` raise what is wrong with the list or the service.

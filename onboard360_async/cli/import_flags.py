@@ -12,6 +12,7 @@ import click
 from attrs import field, fields, frozen
 from click.core import ParameterSource
 
+from onboard360_async import settings
 from onboard360_async.cli.flags import Access
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer.results import FORMATS
@@ -72,7 +73,11 @@ _SETTLE = (
         help="How long after a lost answer its row is looked for.",
     ),
     click.option(
-        "--events-from", type=_FILE, metavar="FILE", help="Stored client.created webhooks, for links no answer told."
+        "--events-from",
+        type=_FILE,
+        metavar="FILE|inbox",
+        help="Stored client.created webhooks, for links no answer told: an inbox, or JSON lines. The word inbox: the"
+        f" {settings.INBOX_FILE} of this folder, else all inboxes of `webhooks listen`.",
     ),
 )
 _RUN = (

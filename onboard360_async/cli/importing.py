@@ -13,6 +13,7 @@ from onboard360_async.api import AsyncOnboard360
 from onboard360_async.cli.flags import Access, access_flags
 from onboard360_async.cli.import_flags import run_flags, wishes_of
 from onboard360_async.cli.running import run_with
+from onboard360_async.cli.shelf import events_from
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import ImportJob, Rules, journal_beside
 from onboard360_async.importer.rules import CHOICES
@@ -70,6 +71,7 @@ def import_file(
     with _list_of(file, journal) as (source, books):
         meant = file if books is None else books
         wishes = wishes_of(context, access, meant, options, spooled=source if source != file else None)
+        options["events_from"] = events_from(options["events_from"])
 
         def opened(api: AsyncOnboard360) -> ImportJob:
             return api.open_import(source, journal=books, mapping=columns or None, **options)

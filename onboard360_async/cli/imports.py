@@ -13,7 +13,7 @@ from onboard360_async.cli.flags import Access, access_flags, output_flags
 from onboard360_async.cli.import_flags import Wishes, run_flags, settle_flags, wishes_of
 from onboard360_async.cli.looking import list_books, show_books
 from onboard360_async.cli.running import run_with, say
-from onboard360_async.cli.shelf import journals
+from onboard360_async.cli.shelf import events_from, journals
 from onboard360_async.cli.telling import next_lines, summary_lines
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import ImportJob
@@ -70,6 +70,7 @@ def resume_import(context: click.Context, /, access: Access, file: Path, **optio
     Rows whose answers were lost are looked for, and sent again only if it is shown that nobody was created.
     """
     wishes = wishes_of(context, access, file, options)
+    options["events_from"] = events_from(options["events_from"])
 
     def opened(api: AsyncOnboard360) -> ImportJob:
         return api.open_import(None, journal=journal_of(file), **options)
@@ -83,6 +84,7 @@ def resume_import(context: click.Context, /, access: Access, file: Path, **optio
 @access_flags
 def reconcile_import(access: Access, file: Path, **options: Any) -> int:
     """Look for the rows whose answers were lost. Adds nobody; who is shown to be absent is left for `resume`."""
+    options["events_from"] = events_from(options["events_from"])
 
     def opened(api: AsyncOnboard360) -> ImportJob:
         return api.open_import(None, journal=journal_of(file), skip_invalid=True, **options)

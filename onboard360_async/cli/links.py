@@ -1,6 +1,6 @@
-"""`onboard360 links find`: a person's onboarding link in the journals, since the API says it only once."""
+"""`onboard360 links find`: a person's onboarding link in journals and inboxes, since the API says it only once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,11 +9,13 @@ import click
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import output_flags
 from onboard360_async.cli.screen import on_screen
-from onboard360_async.cli.shelf import journals
+from onboard360_async.cli.shelf import inboxes, journals
 from onboard360_async.cli.show import show, to_the_second
-from onboard360_async.errors import ConfigurationError, ImportLockedError
+from onboard360_async.cli.webhook_flags import opened
+from onboard360_async.errors import ConfigurationError, ImportLockedError, InboxError
 from onboard360_async.importer.upkeep.books import open_books
-from onboard360_async.importer.upkeep.find import Found, find_person
+from onboard360_async.importer.upkeep.find import Found, find_in_inbox, find_person
+from onboard360_async.webhooks.sqlite_store import is_inbox
 
 __all__ = ["links"]
 
@@ -33,16 +35,22 @@ def links() -> None:
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE|FOLDER",
-    help="Look here (again and again); else in the current folder and in every import of this command.",
+    help="Look here (again and again); else in the current folder and in every import and inbox of this command.",
+)
+@click.option(
+    "--inbox", "boxes", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="Look in this inbox, too."
 )
 @output_flags
-def find_link(email: str, named: tuple[Path, ...], form: str, output: Path | None) -> int:
-    """Look for a person's link in the journals of imports. Exit code 1 if nobody is found."""
-    paths = journals(named)
-    found, passed = _find(paths, email)
+def find_link(email: str, named: tuple[Path, ...], boxes: tuple[Path, ...], form: str, output: Path | None) -> int:
+    """Look for a person's link in the journals of imports and in inboxes. Exit code 1 if nobody is found."""
+    books, stores = _places(named, boxes)
+    in_books, of_books = _find(books, email, _of_books)
+    in_boxes, of_boxes = _find(stores, email, _of_inbox)
+    found = in_books + in_boxes
     if not found:
+        passed = len(books) - of_books + len(stores) - of_boxes
         but = f"; {passed} more could not be looked into" if passed else ""
-        click.echo(f"Nobody with this email is in {_journals(len(paths) - passed)}{but}.", err=True)
+        click.echo(f"Nobody with this email is in {_counted(of_books, of_boxes)}{but}.", err=True)
         return Exit.ERROR
     if form == "table" and output is None:
         _say(found)
@@ -61,22 +69,45 @@ def _say(found: Sequence[Found]) -> None:
             click.echo(f"{name.replace('_', ' ') + ':':<12} {on_screen(str(row[name] or 'unknown'))}")
 
 
-def _find(paths: Sequence[Path], email: str) -> tuple[list[Found], int]:
-    """Who was found, and how many journals could not be looked into."""
+def _places(named: Sequence[Path], boxes: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """The journals and the inboxes to look into; --journal may name an inbox, or a folder that holds some."""
+    if not named and not boxes:
+        return journals(()), inboxes(())
+    books = [path for path in named if not is_inbox(path)]
+    more = [path for path in named if path.is_dir() or is_inbox(path)]
+    every = [*boxes, *more]
+    return journals(books) if books else [], inboxes(every) if every else []
+
+
+def _find(paths: Sequence[Path], email: str, look: Callable[[Path, str], Iterable[Found]]) -> tuple[list[Found], int]:
+    """Who was found, and how many of these could be looked into; the others are named."""
     found: list[Found] = []
-    passed = 0
+    looked = 0
     for path in paths:
         try:
-            with open_books(path) as journal:
-                found += find_person(journal, email)
-        except (ConfigurationError, ImportLockedError) as error:
-            passed += 1
+            found += look(path, email)
+            looked += 1
+        except (ConfigurationError, ImportLockedError, InboxError) as error:
             click.echo(on_screen(f"Passed over {path}: {error}"), err=True)
-    return found, passed
+    return found, looked
 
 
-def _journals(number: int) -> str:
-    return "1 journal" if number == 1 else f"{number} journals"
+def _of_books(path: Path, email: str) -> list[Found]:
+    with open_books(path) as journal:
+        return list(find_person(journal, email))
+
+
+def _of_inbox(path: Path, email: str) -> list[Found]:
+    with opened(path) as store:
+        return list(find_in_inbox(store, email, path))
+
+
+def _counted(books: int, boxes: int) -> str:
+    in_boxes = "1 inbox" if boxes == 1 else f"{boxes} inboxes"
+    in_books = "1 journal" if books == 1 else f"{books} journals"
+    if not boxes:
+        return in_books
+    return f"{in_books} and {in_boxes}" if books else in_boxes
 
 
 def _row(found: Found) -> dict[str, object]:

@@ -6,7 +6,16 @@ spooled before anything is sent, and who exists is listed once before the first 
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -55,7 +64,7 @@ class ImportJob:
         campaign: str | None = None,
         journal: str | Path | None = None,
         reading: Reading | None = None,
-        events_from: str | Path | None = None,
+        events_from: str | Path | Sequence[str | Path] | None = None,
         rules: Rules | None = None,
         skew_s: Callable[[], float | None] = lambda: None,
         now: Callable[[], int] = time.time_ns,
@@ -73,7 +82,7 @@ class ImportJob:
         self._add, self._listing, self._skew_s, self._now = add, listing, skew_s, now
         self._campaigns = Campaigns(campaign, find_campaign)
         self._reading = reading or Reading()
-        self._events_from = Path(events_from) if events_from is not None else None
+        self._events_from = _paths(events_from)
         self._journal: Journal | None = None
         self._plan: Plan | None = None
         self._outcomes: Outcomes | None = None
@@ -153,9 +162,10 @@ class ImportJob:
             raise ConfigurationError(f"The journal {self.journal_path} holds no list to go on with.")
         if not journal.summary().invalid or self.rules.skip_invalid:
             await self._compare(journal)
-        if self._events_from is not None:
-            for _ in take_events(journal, self._events_from):
+        for path in self._events_from:
+            for _ in take_events(journal, path):
                 await asyncio.sleep(0)
+        if self._events_from:
             fill_links(journal)
         self._plan = _plan(journal, self.rules, tuple(self._warnings or ()))
         return self._plan
@@ -300,6 +310,12 @@ class ImportJob:
         for campaign_id in journal.campaigns():
             for _ in Baseline.again(journal, campaign_id):
                 await asyncio.sleep(0)
+
+
+def _paths(given: str | Path | Sequence[str | Path] | None) -> tuple[Path, ...]:
+    if given is None:
+        return ()
+    return (Path(given),) if isinstance(given, str | Path) else tuple(map(Path, given))
 
 
 def _check_readable(source: Path) -> None:
