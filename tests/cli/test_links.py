@@ -1,13 +1,17 @@
-"""`onboard360 links find`: the link that the API says only once, found again in the journals."""
+"""`onboard360 links find`: the link that the API says only once, found again in journals and inboxes."""
 
 import json
 from pathlib import Path
 
 import pytest
 
+from onboard360_async import settings
 from onboard360_async.importer.journal import Journal
 from onboard360_async.sandbox import Sandbox
+from onboard360_async.webhooks.factories import client_completed, client_created, flow_created
+from onboard360_async.webhooks.sqlite_store import SqliteStore
 from tests.cli.conftest import Command
+from tests.cli.hooks import Listener, inbox_of, post
 from tests.cli.test_import import CAMPAIGN, SEND, people
 
 
@@ -96,3 +100,71 @@ def test_without_a_state_folder_the_current_one_is_left(
     (state / "onboard360-async").mkdir(parents=True)
     (state / "onboard360-async" / "imports.jsonl").write_text('"/some/where\n17\n')
     assert command("links", "find", "a@x.de").code == 0
+
+
+# --- in inboxes ---
+
+
+def test_a_link_that_a_webhook_told_is_found(tmp_path: Path, command: Command) -> None:
+    """While `listen` still has the inbox, and from another folder; with the event for a status, and when it came."""
+    with Listener(tmp_path) as listener:
+        assert post(listener.url, client_created(email="Jörg@x.de", link="https://app.360onboard.com/c/one")) == 200
+        said = command("links", "find", "jörg@x.de", "--format", "json")
+        assert listener.end()[0] == 0
+    (found,) = json.loads(said.out)
+    assert (said.code, said.err) == (0, "")
+    assert (found["email"], found["link"]) == ("Jörg@x.de", "https://app.360onboard.com/c/one")
+    assert (found["status"], found["campaign_id"]) == ("client.created", CAMPAIGN)
+    assert (found["client_id"], found["when"][-1]) == ("770e8400-e29b-41d4-a716-446655440002", "Z")
+    assert found["journal"] == str(tmp_path / settings.INBOX_FILE)
+
+
+def test_inboxes_are_looked_into_where_one_stands_and_where_it_is_said(
+    service: Sandbox, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By default those of the folder, whatever they are called; by --inbox, by --journal, or in a folder. Behind the
+    rows of imports; all that was told of a person, nothing of others.
+    """
+    assert command("import", people(tmp_path, "a@x.de"), *SEND).code == 0
+    box = inbox_of(
+        tmp_path / "box.db",
+        client_created(email="a@x.de"),
+        client_created(email="b@x.de"),
+        flow_created(),
+        client_completed(email="A@x.de", campaign_id=None),
+    )
+    monkeypatch.chdir(tmp_path)
+    for places in ((), ("--journal", "."), ("--journal", "people.csv", "--inbox", "box.db")):
+        said = command("links", "find", "a@x.de", *places, "--format", "jsonl")
+        rows = [json.loads(line) for line in said.out.splitlines()]
+        assert [row["status"] for row in rows] == ["created", "client.created", "client.completed"]
+    for flag in ("--journal", "--inbox"):
+        assert command("links", "find", "a@x.de", flag, box).out.count("link: ") == 2
+        said = command("links", "find", "c@x.de", flag, box)
+        assert (said.code, said.err) == (1, "Nobody with this email is in 1 inbox.\n")
+    assert command("links", "find", "c@x.de").err == "Nobody with this email is in 1 journal and 1 inbox.\n"
+
+
+def test_an_inbox_that_cannot_be_looked_into_is_named_and_passed(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held for too long, damaged, none, or not there, which does not make it; the next one is looked into."""
+    monkeypatch.setattr(settings, "SHARED_PATIENCE_S", 0.05)
+    names = ("held.db", "broken.db", "none.csv", "missing.db", "good.db")
+    for name in ("held.db", "broken.db", "good.db"):
+        inbox_of(tmp_path / name, client_created(email="a@x.de"))
+    damaged = (tmp_path / "broken.db").read_bytes()
+    (tmp_path / "broken.db").write_bytes(damaged[:4096] + b"\xff" * (len(damaged) - 4096))
+    (tmp_path / "none.csv").write_text("email\n")
+    held = SqliteStore(tmp_path / "held.db")
+    places = [word for name in names for word in ("--inbox", tmp_path / name)]
+    with held.transaction():
+        said = command("links", "find", "a@x.de", *places, "--format", "csv")
+        nobody = command("links", "find", "c@x.de", *places)
+    held.close()
+    assert (said.code, said.out.count("\n")) == (0, 2)
+    assert [line.partition(": ")[0] for line in said.err.splitlines()] == [
+        f"Passed over {tmp_path / name}" for name in names[:4]
+    ]
+    assert nobody.err.splitlines()[-1] == "Nobody with this email is in 1 inbox; 4 more could not be looked into."
+    assert not (tmp_path / "missing.db").exists()

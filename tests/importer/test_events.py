@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from onboard360_async import errors
+from onboard360_async import errors, settings
 from onboard360_async.importer import Adopted, Rules
 from onboard360_async.importer.events import fill_links, take_events
 from onboard360_async.importer.upkeep.books import open_books
 from onboard360_async.models import Client, NewClient
+from onboard360_async.webhooks.events import Event
+from onboard360_async.webhooks.factories import client_completed, client_created
+from onboard360_async.webhooks.sqlite_store import SqliteStore
+from onboard360_async.webhooks.store import NewEvent
 from tests.importer.double import CAMPAIGN, Service, finish, job_of, lost, people, results
 
 
@@ -132,4 +136,75 @@ async def test_what_is_no_file_of_events_is_told(
         with pytest.raises((errors.ConfigurationError, errors.ValidationError), match=said) as caught:
             await job.load()
         assert "nonsense" not in str(caught.value)
+    assert service.created == []
+
+
+async def test_half_a_character_in_an_event_ends_nothing(tmp_path: Path, service: Service) -> None:
+    """A sender may cut a character in half; the import goes on."""
+    service.faults["a"] = ("created", lost())
+    events = stored(tmp_path, event("id-\ud800", "a\ud800@x.de", "https://x.de/\ud800", first_name="\ud800"))
+    _, _, summary = await finish(job_of(people(tmp_path, "a@x.de"), service, events_from=events))
+    assert summary.adopted == 1
+
+
+# --- of an inbox ---
+
+
+def inbox(path: Path, *events: Event) -> SqliteStore:
+    """An inbox that holds these, and is still open."""
+    store = SqliteStore(path)
+    with store.transaction():
+        for each in events:
+            store.add(NewEvent.of(each, "id"))
+    return store
+
+
+async def test_an_inbox_tells_what_lines_do(tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it is called, while its listener has it, page by page; a JSON file beside it is taken, too."""
+    monkeypatch.setattr(settings, "INBOX_PAGE", 2)
+    service.faults["a"] = service.faults["b"] = ("created", lost())
+    mine: dict[str, Any] = {
+        "campaign_id": CAMPAIGN,
+        "created_at": "2026-01-01T00:00:00Z",
+        "first_name": None,
+        "last_name": None,
+    }
+    mine |= {"company_name": None, "phone": None}
+    listener = inbox(
+        tmp_path / "events.jsonl",
+        client_created(client_id="other", email="z@x.de"),
+        client_completed(client_id="id-1", email="a@x.de", link="https://example.com/c/done"),
+        client_created(client_id="id-9", email="a@x.de", **mine | {"campaign_id": "elsewhere"}),
+        client_created(client_id="id-1", email="A@x.de", link="https://example.com/c/000000000001", **mine),
+    )
+    (tmp_path / "more").mkdir()
+    more = stored(tmp_path / "more", event("id-2", "b@x.de", "https://example.com/c/000000000002"))
+    files = [tmp_path / "events.jsonl", str(more)]
+    _, outcomes, _ = await finish(job_of(people(tmp_path, "a@x.de", "b@x.de"), service, events_from=files))
+    listener.close()
+    links = {outcome.client_id: outcome.link for outcome in outcomes if isinstance(outcome, Adopted)}
+    assert links == {f"id-{number}": f"https://example.com/c/00000000000{number}" for number in (1, 2)}
+
+
+async def test_a_large_inbox_lets_others_go_first(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A turn of the loop for each page of it."""
+    monkeypatch.setattr(settings, "INBOX_PAGE", 2)
+    await finish(job_of(people(tmp_path, "a@x.de"), service))
+    inbox(tmp_path / "box.db", *(client_created(client_id=str(number)) for number in range(7))).close()
+    with open_books(tmp_path / "people.csv.onboard360.db") as books:
+        assert len(list(take_events(books, tmp_path / "box.db"))) == 3
+
+
+async def test_an_inbox_that_cannot_be_read_is_told(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Held for too long by somebody else: ConfigurationError, before anything is sent."""
+    monkeypatch.setattr(settings, "SHARED_PATIENCE_S", 0.05)
+    held = inbox(tmp_path / "box.db", client_created())
+    async with job_of(people(tmp_path, "a@x.de"), service, events_from=tmp_path / "box.db") as job:
+        with held.transaction(), pytest.raises(errors.ConfigurationError, match="Cannot read"):
+            await job.load()
+    held.close()
     assert service.created == []
