@@ -167,11 +167,17 @@ class Running:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await asyncio.to_thread(self._inbox.close)
+        leaving = asyncio.current_task()
+        before = leaving.cancelling() if leaving is not None else 0
+        try:
+            if task is not None:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        finally:
+            await asyncio.to_thread(self._inbox.close)
+        if leaving is not None and leaving.cancelling() > before:
+            raise asyncio.CancelledError  # it was not the worker's end alone: who leaves is to end, too
 
     def __enter__(self) -> Inbox:
         begun = threading.Event()

@@ -79,8 +79,10 @@ class Worker:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._wake.wait(), settings.INBOX_POLL_S)
         finally:
-            await self._let_go(grace_s=settings.INBOX_GRACE_S)
-            renewing.cancel()
+            try:
+                await self._let_go(grace_s=settings.INBOX_GRACE_S)
+            finally:
+                renewing.cancel()
 
     async def renew(self) -> None:
         """Prolong the leases of what is under way."""
@@ -172,9 +174,15 @@ class Worker:
         return self._writer.submit(note)
 
     async def _let_go(self, *, grace_s: float) -> None:
-        """Wait some seconds for those under way, then cancel them: they give their leases back."""
-        if self._held:
-            _, late = await asyncio.wait(self._held, timeout=grace_s)
+        """Wait some seconds for those under way, unless we are cancelled once more; then cancel them: they give their
+        leases back.
+        """
+        if not self._held:
+            return
+        try:
+            await asyncio.wait(self._held, timeout=grace_s)
+        finally:
+            late = list(self._held)
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
