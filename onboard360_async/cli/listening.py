@@ -55,21 +55,33 @@ async def listen(verifier: WebhookVerifier, wanted: Wanted, on_opened: Callable[
             forward = None
             if wanted.forward_to is not None:
                 forward = Forward(wanted.forward_to, await stack.enter_async_context(forward_session()))
-            inbox = Inbox(lambda: _ToldStore(wanted.inbox, desk.settled(forward)), _router(forward))
+            inbox = desk.inbox = Inbox(lambda: _ToldStore(wanted.inbox, desk.settled(forward)), _router(forward))
             stack.push_async_callback(asyncio.to_thread, inbox.close)
             waiting = (await inbox.counts()).waiting
-            desk.inbox = inbox
-            async with _serving(verifier, desk, wanted) as (url, close):
-                on_opened()
-                for line in _banner(wanted, url, waiting):
-                    show.tell(line)
-                if forward is not None:
-                    await stack.enter_async_context(inbox.running())
+            url = await stack.enter_async_context(_serving(verifier, desk, wanted))
+            on_opened()
+            for line in _banner(wanted, url, waiting):
+                show.tell(line)
+            if forward is None:
                 await stopped.wait()
-                await close()  # nobody is let in while the worker ends
+            else:
+                await _forwarding(inbox, stopped, show)
     if desk.broken is not None:
         raise desk.broken
     return Exit.DONE
+
+
+async def _forwarding(inbox: Inbox, stopped: asyncio.Event, show: Arrivals) -> None:
+    """Have the inbox's events sent on until we are told to stop; those under way have some seconds then."""
+    loop = asyncio.get_running_loop()
+    async with inbox.running():
+        await stopped.wait()
+        seconds = f"{settings.INBOX_GRACE_S:g} s"
+        line = (
+            f"Events under way have {seconds} to be taken; Ctrl-C once more ends it at once, and they are sent again."
+        )
+        telling = loop.call_later(settings.WAITING_TOLD_S, show.tell, line)
+    telling.cancel()
 
 
 def _router(forward: Forward | None) -> Router | None:
@@ -147,10 +159,8 @@ class _ToldStore(SqliteStore):
 
 
 @asynccontextmanager
-async def _serving(
-    verifier: WebhookVerifier, desk: _Desk, wanted: Wanted
-) -> AsyncIterator[tuple[str, Callable[[], Any]]]:
-    """A server on the port, its address, and what ends it. ConfigurationError if it cannot be had."""
+async def _serving(verifier: WebhookVerifier, desk: _Desk, wanted: Wanted) -> AsyncIterator[str]:
+    """A server on the port, and its address. ConfigurationError if it cannot be had."""
     app = web.Application()
     app.router.add_route("*", wanted.path or "/{any:.*}", handler(verifier, desk.receive))
     if wanted.path is not None:
@@ -167,7 +177,7 @@ async def _serving(
             raise ConfigurationError(f"Cannot listen on {where}: {reason}; choose another by --host, --port.") from None
         port = runner.addresses[0][1]
         host = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
-        yield f"http://{host}:{port}{wanted.path or '/'}", runner.cleanup
+        yield f"http://{host}:{port}{wanted.path or '/'}"
     finally:
         await runner.cleanup()
 
@@ -227,7 +237,8 @@ class _Told(logging.Handler):
             return  # that a handler failed is told with what becomes of the event
         line = f"{record.getMessage()[:1].upper()}{record.getMessage()[1:]}"
         if threading.current_thread() is threading.main_thread():
-            self._show.tell(line)
+            with suppress(BrokenPipeError):  # nobody listens, which is no reason to refuse a webhook
+                self._show.tell(line)
             return
         with suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._show.tell, line)

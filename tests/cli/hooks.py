@@ -180,8 +180,12 @@ class Listener:
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
         """Tell it to stop: its exit code, and what it said since."""
-        self._process.send_signal(number)
+        self.tell(number)
         return self.wait()
+
+    def tell(self, number: int) -> None:
+        """Send it a signal."""
+        self._process.send_signal(number)
 
     def wait(self) -> tuple[int, str, str]:
         """Its exit code when it has ended, and what it said since."""

@@ -86,7 +86,7 @@ def test_what_is_refused_says_why_and_where_to_ask(body: Path, command: Command)
 
 
 def test_a_diagnosis_explains(body: Path, command: Command, tmp_path: Path) -> None:
-    """Lines for people; exit 0 only if the verifier takes it. White space around a secret is found, and no secret said."""
+    """Lines for people; exit 0 only if the verifier takes it. White space around a secret is found, and not quoted."""
     good = command("webhooks", "diagnose", body, "--signature", sign(SPACED, SECRET))
     assert (good.code, good.err) == (0, "")
     assert good.out.strip()

@@ -20,7 +20,7 @@ import pytest
 from onboard360_async import settings
 from onboard360_async.webhooks import WebhookVerifier, sign
 from onboard360_async.webhooks.factories import SECRET, client_created, flow_created, unknown_event
-from onboard360_async.webhooks.sqlite_store import is_inbox
+from onboard360_async.webhooks.sqlite_store import SqliteStore, is_inbox
 from tests.cli.conftest import Command
 from tests.cli.hooks import ROOT, Listener, Target, inbox_of, kept_in, post, secret_file
 
@@ -118,6 +118,20 @@ def test_who_reads_no_more_ends_it_and_loses_nothing(tmp_path: Path, inbox: Path
     assert len(kept_in(inbox)) == 2
 
 
+def test_what_cannot_be_stored_is_not_acknowledged(tmp_path: Path, inbox: Path) -> None:
+    """503 while somebody else holds the inbox for too long, and nothing is shown; 200 when it comes again."""
+    event = client_created()
+    with Listener(tmp_path, numbers={"SHARED_PATIENCE_S": 0.05}) as listener:
+        held = SqliteStore(inbox)
+        with held.transaction():
+            assert post(listener.url, event) == 503
+        held.close()
+        assert post(listener.url, event) == 200
+        assert listener.line()["state"] == "stored"
+        code, out, err = listener.end()
+    assert (code, out, err) == (0, "", "Webhook refused (503): The inbox cannot be used: database is locked.\n")
+
+
 # --- what goes out ---
 
 
@@ -194,6 +208,20 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, inbox: Path) -> N
             assert target.next().body == event.body
             assert listener.end()[0] == 0
     assert [kept.state for kept in kept_in(inbox)] == ["done"]
+
+
+def test_a_target_that_hangs_is_waited_for_as_long_as_the_user_likes(tmp_path: Path, inbox: Path) -> None:
+    """The first Ctrl-C waits and says so, the second ends it at once; the event stays, and is sent again."""
+    with Target(0) as target:
+        numbers = {"WAITING_TOLD_S": 0.01}
+        with Listener(tmp_path, "--forward-to", target.url, numbers=numbers) as listener:
+            assert post(listener.url, client_created()) == 200
+            target.next()
+            listener.tell(signal.SIGINT)
+            assert "once more ends it at once" in listener.said()
+            code, _, err = listener.end(signal.SIGINT)
+        assert (code, err) == (130, "Interrupted.\n")
+    assert [kept.state for kept in kept_in(inbox)] == ["waiting"]
 
 
 def test_two_on_one_inbox_forward_each_event_once(tmp_path: Path, inbox: Path) -> None:
