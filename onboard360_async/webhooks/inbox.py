@@ -156,8 +156,12 @@ class Running:
         self._failed: BaseException | None = None
 
     async def __aenter__(self) -> Inbox:
-        await self._inbox.counts()  # what cannot be used is told now, not to the first sender
-        worker = self._inbox._worker()  # noqa: SLF001 - two halves of one thing
+        try:
+            await self._inbox.counts()  # what cannot be used is told now, not to the first sender
+            worker = self._inbox._worker()  # noqa: SLF001 - two halves of one thing
+        except BaseException:
+            self._inbox.close()
+            raise
         self._task = asyncio.create_task(worker.run())
         self._inbox._workers.add(worker)  # noqa: SLF001 - the same
         self._task.add_done_callback(lambda _: self._inbox._workers.discard(worker))  # noqa: SLF001 - the same

@@ -112,7 +112,9 @@ class Router:
         return [route for route in self._routes if fnmatchcase(event, route.pattern)] or self._fallbacks
 
     def _route(self, pattern: str, handler: Callable[..., object], name: str | None) -> _Route:
-        chosen = name or f"{getattr(handler, '__module__', '')}.{getattr(handler, '__qualname__', repr(handler))}"
+        # An object that can be called has its class's name: an inbox has to know it again in the next process.
+        said = handler if hasattr(handler, "__qualname__") else type(handler)
+        chosen = name or f"{said.__module__}.{said.__qualname__}"
         if any(route.name == chosen for route in (*self._routes, *self._fallbacks)):
             raise ConfigurationError(f"There is a webhook handler {chosen} already; give this one a name of its own.")
         return _Route(pattern, chosen, handler)
