@@ -1,0 +1,451 @@
+"""How webhooks are carried: attempts, retries, duplicates, order, the log, and an end that waits for nothing."""
+
+import asyncio
+import json
+import threading
+from contextlib import AsyncExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from onboard360_async.sandbox import Attempt, Delivery, Sandbox, Webhook
+from tests.sandbox.calls import CAMPAIGN, Clock, add, call
+from tests.sandbox.receiver import Receiver
+
+HOOK = "http://127.0.0.1:9/hook"
+
+
+def answers(*statuses: int, **options: Any) -> Handler:
+    """One after the other, the last for ever."""
+    rest = list(statuses)
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=rest.pop(0) if len(rest) > 1 else rest[0], **options)
+
+    return answer
+
+
+class Stuck:
+    """Answers nobody, or nobody with these letters in the email, until it is `freed`."""
+
+    def __init__(self, only: str = "") -> None:
+        self.freed = asyncio.Event()
+        self._only = only
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        if self._only in json.loads(await request.read())["data"]["email"]:
+            await self.freed.wait()
+        return web.Response()
+
+
+def statuses(delivery: Delivery) -> list[int | None]:
+    return [attempt.status for attempt in delivery.attempts]
+
+
+def test_the_named_retries() -> None:
+    """UNDOCUMENTED: "standard" tries five times more within about an hour, "none" never; both can be scaled."""
+    assert Webhook(url=HOOK).waits_s == (5, 30, 120, 600, 3600)
+    assert Webhook(url=HOOK, retries="standard", time_scale=0.5).waits_s == (2.5, 15, 60, 300, 1800)
+    assert Webhook(url=HOOK, retries="none").waits_s == ()
+    assert Webhook(url=HOOK, retries=[1, 2.5]).waits_s == (1, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("given", "retries", "expected", "state"),
+    [
+        ([200], "standard", [200], "delivered"),
+        ([299], "standard", [299], "delivered"),
+        ([500, 404, 204], "standard", [500, 404, 204], "delivered"),
+        ([500], "standard", [500] * 6, "failed"),
+        ([500], "none", [500], "failed"),
+        ([500], [9.0], [500, 500], "failed"),
+        ([300], "none", [300], "failed"),
+        ([304, 410, 200], [1.0], [304, 410], "failed"),
+    ],
+)
+async def test_what_fails_is_sent_again(given: list[int], retries: Any, expected: list[int], state: str) -> None:
+    """Until a 2xx, or until there is no retry left; always the same bytes, and the log has every attempt."""
+    async with Receiver(answers(*given)) as receiver, Sandbox() as sandbox:
+        sandbox.add_webhook(receiver.url, retries=retries, time_scale=0.0)
+        await add(sandbox)
+        await sandbox.delivered()
+        (delivery,) = sandbox.deliveries
+    assert (statuses(delivery), delivery.state) == (expected, state)
+    assert len(receiver.got) == len(expected)
+    assert {got.body for got in receiver.got} == {delivery.body}
+    assert {got.headers["X-360onboard-Signature"] for got in receiver.got} == {
+        delivery.headers["X-360onboard-Signature"]
+    }
+
+
+async def test_the_waits_are_those_of_the_schedule(monkeypatch: pytest.MonkeyPatch) -> None:
+    """None before the first attempt, then the seconds that were asked for, scaled."""
+    waited = []
+
+    async def sleep(seconds: float) -> None:
+        waited.append(seconds)
+
+    async with Receiver(answers(500)) as receiver, Sandbox() as sandbox:
+        sandbox.add_webhook(receiver.url, retries=[3, 60], time_scale=0.5)
+        monkeypatch.setattr("onboard360_async.sandbox.courier.asyncio.sleep", sleep)
+        sandbox.add_client(CAMPAIGN, "john@example.com")
+        await sandbox.delivered()
+        monkeypatch.undo()
+    assert waited == [0, 1.5, 30]
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    """UNDOCUMENTED: whoever answers 302 has not received it."""
+    async with Receiver() as other, Receiver(answers(302, headers={"Location": other.url})) as receiver:
+        async with Sandbox() as sandbox:
+            sandbox.add_webhook(receiver.url, retries="none")
+            await add(sandbox)
+            await sandbox.delivered()
+            (delivery,) = sandbox.deliveries
+        assert (statuses(delivery), delivery.state, other.got) == ([302], "failed", [])
+
+
+async def test_no_answer_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Too late, dropped in the middle, or nobody there: no status, and a word on why that tells nothing private."""
+    monkeypatch.setattr("onboard360_async.sandbox.courier.TIMEOUT_S", 0.05)
+    stuck = Stuck()
+
+    async def drops(request: web.Request) -> web.StreamResponse:
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+    async with Receiver() as gone:
+        pass
+    async with Receiver(stuck) as late, Receiver(drops) as receiver:
+        async with Sandbox(clock=Clock(), allow_remote=True) as sandbox:
+            for url in (late.url, receiver.url, gone.url, f"http://{'a' * 64}/{CAMPAIGN}"):
+                sandbox.add_webhook(url, retries="none")
+            await add(sandbox)
+            await sandbox.delivered()
+            attempts = [attempt for delivery in sandbox.deliveries for attempt in delivery.attempts]
+        stuck.freed.set()
+    assert {delivery.state for delivery in sandbox.deliveries} == {"failed"}
+    assert [(attempt.at, attempt.status) for attempt in attempts] == [(1000.0, None)] * 4
+    assert attempts[0].error == "no answer within 0.05 s"
+    for attempt in attempts:
+        assert attempt.error
+        assert "@" not in attempt.error
+        assert CAMPAIGN not in attempt.error
+
+
+async def test_the_status_counts_whatever_follows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that does not end in time, or breaks off, was one."""
+    monkeypatch.setattr("onboard360_async.sandbox.courier.TIMEOUT_S", 0.05)
+
+    freed = asyncio.Event()
+    ends = []
+
+    async def unfinished(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": "9"})
+        await answer.prepare(request)
+        await answer.write(b"half")
+        assert request.transport is not None
+        if request.path == "/hook/cut":
+            request.transport.close()
+        else:
+            await freed.wait()
+        ends.append(request.path)
+        return answer
+
+    async with Receiver(unfinished) as receiver, Sandbox() as sandbox:
+        for name in ("cut", "late"):
+            sandbox.add_webhook(f"{receiver.url}/{name}", retries="none")
+        await add(sandbox)
+        await sandbox.delivered()
+        assert [statuses(delivery) for delivery in sandbox.deliveries] == [[200], [200]]
+        assert ends == ["/hook/cut"]
+        freed.set()
+
+
+async def test_an_answer_is_read_to_its_end() -> None:
+    """Whoever answers in several pieces is not cut off between them."""
+    seen = []
+
+    async def piecemeal(request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        for _ in range(50):
+            await answer.write(b"x" * 10_000)
+            await asyncio.sleep(0)
+        seen.append(request.transport is not None and not request.transport.is_closing())
+        return answer
+
+    async with Receiver(piecemeal) as receiver, Sandbox(webhooks=[receiver.url]) as sandbox:
+        await add(sandbox)
+        await sandbox.delivered()
+    assert seen == [True]
+
+
+async def test_neither_proxy_nor_cookie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the environment says of proxies is not for this machine; what a receiver sets is not sent back."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with Receiver(answers(200, headers={"Set-Cookie": "a=b"})) as receiver, Sandbox() as sandbox:
+        sandbox.add_webhook(f"http://localhost:{receiver.port}/", retries="none")
+        for _ in range(2):
+            await add(sandbox)
+            await sandbox.delivered()
+        assert [delivery.state for delivery in sandbox.deliveries] == ["delivered"] * 2
+    assert [got.headers.get("Cookie") for got in receiver.got] == [None, None]
+
+
+async def test_a_slow_receiver_holds_up_nobody() -> None:
+    """UNDOCUMENTED: neither other endpoints nor, up to eight at once, its own next deliveries."""
+    stuck = Stuck("slow")
+    async with Receiver(stuck) as receiver, Sandbox(webhooks=[receiver.url]) as sandbox:
+        for number in range(20):
+            sandbox.add_client(CAMPAIGN, f"slow{number}@example.com")
+        await receiver.until(8)
+        sandbox.add_webhook(f"{receiver.url}/other", events="client.created")
+        sandbox.add_client(CAMPAIGN, "quick@example.com")
+        await receiver.until(9)
+        assert sorted(got.path for got in receiver.got) == ["/hook"] * 8 + ["/hook/other"]
+        stuck.freed.set()
+        await sandbox.delivered()
+        assert len(receiver.got) == 22
+
+
+async def test_duplicates_are_the_same_bytes() -> None:
+    """So many more deliveries in the log, each with attempts of its own, each a copy of the first."""
+    async with Receiver(answers(500, 500, 200)) as receiver, Sandbox() as sandbox:
+        sandbox.add_webhook(receiver.url, duplicates=2, time_scale=0.0)
+        await add(sandbox)
+        await sandbox.delivered()
+        first, *copies = sandbox.deliveries
+    assert len(receiver.got) == 5
+    assert {(got.body, got.headers["X-360onboard-Signature"]) for got in receiver.got} == {
+        (first.body, first.headers["X-360onboard-Signature"])
+    }
+    assert [copy.copy_of for copy in copies] == [first.id] * 2
+    assert len({delivery.id for delivery in sandbox.deliveries}) == 3
+    assert {delivery.state for delivery in sandbox.deliveries} == {"delivered"}
+
+
+async def arrivals(number: int, **options: Any) -> list[int]:
+    """In which order so many clients are heard of, each created when all before have arrived but for who is held."""
+    async with Receiver() as receiver, Sandbox(limiter="off") as sandbox:
+        webhook = sandbox.add_webhook(receiver.url, **options)
+        for created in range(1, number + 1):
+            sandbox.add_client(CAMPAIGN, f"{created}@example.com")
+            await asyncio.sleep(0)
+            assert sandbox._running is not None
+            is_held = sandbox._running.courier._lanes[webhook.id].held is not None
+            await receiver.until(created - is_held)
+        await sandbox.delivered()
+        return [int(got.email.partition("@")[0]) for got in receiver.got]
+
+
+async def test_reordering_swaps_neighbours() -> None:
+    """One is held back until the next was sent, and nobody is held back for ever."""
+    assert await arrivals(5, reorder=1.0) == [2, 1, 4, 3, 5]
+    assert await arrivals(1, reorder=1.0) == [1]
+    assert await arrivals(6, reorder=0.0) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_what_is_held_back_comes_after_the_answer_to_the_next() -> None:
+    """Not only is it sent later: the next is answered before, be it by a failure."""
+    stuck = Stuck("second")
+    async with Receiver(stuck) as receiver, Sandbox() as sandbox:
+        sandbox.add_webhook(receiver.url, reorder=1.0, duplicates=1)
+        sandbox.add_client(CAMPAIGN, "first@example.com")
+        sandbox.add_client(CAMPAIGN, "second@example.com")
+        await receiver.until(2)
+        for _ in range(5):
+            assert (await call(sandbox, "GET", "/campaigns")).status == 200
+        assert [got.email for got in receiver.got] == ["second@example.com"] * 2
+        stuck.freed.set()
+        await sandbox.delivered()
+        assert [got.email for got in receiver.got[2:]] == ["first@example.com"] * 2
+
+
+async def test_the_dice_of_reordering_are_seeded() -> None:
+    """The same seed holds back the same ones, another seed others."""
+    first = await arrivals(20, reorder=0.5, seed=1)
+    assert first == await arrivals(20, reorder=0.5, seed=1) != await arrivals(20, reorder=0.5, seed=2)
+    assert sorted(first) == list(range(1, 21))
+
+
+async def test_nobody_is_held_back_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a next one it is sent after HOLD_S seconds, though nobody waits for it; the one after is held again."""
+    monkeypatch.setattr("onboard360_async.sandbox.courier.HOLD_S", 0.001)
+    async with Receiver() as receiver, Sandbox() as sandbox:
+        sandbox.add_webhook(receiver.url, reorder=1.0)
+        for number in (1, 2):
+            sandbox.add_client(CAMPAIGN, f"{number}@example.com")
+            await receiver.until(number)
+        assert [got.email for got in receiver.got] == ["1@example.com", "2@example.com"]
+
+
+async def test_resending_sends_the_same_bytes_once_more() -> None:
+    """As a new delivery; also of one that is a copy, that failed, or that was tampered with; once, not duplicated."""
+    async with Receiver(answers(500, 200)) as receiver, Sandbox() as sandbox:
+        sandbox.add_webhook(receiver.url, retries="none", tamper="wrong-secret")
+        await add(sandbox)
+        await sandbox.delivered()
+        (failed,) = sandbox.deliveries
+        again = sandbox.resend(failed.id)
+        assert (again.state, again.attempts, again.copy_of) == ("pending", (), failed.id)
+        assert sandbox.resend(again.id).copy_of == failed.id
+        with pytest.raises(ValueError, match="no delivery"):
+            sandbox.resend("x")
+        await sandbox.delivered()
+        assert [delivery.state for delivery in sandbox.deliveries] == ["failed", "delivered", "delivered"]
+        assert sandbox.deliveries[0] == failed
+    assert {got.body for got in receiver.got} == {failed.body}
+    assert len(receiver.got) == 3
+    with pytest.raises(RuntimeError, match="not running"):
+        sandbox.resend(failed.id)
+
+
+async def test_resending_is_neither_duplicated_nor_held_back() -> None:
+    """It goes out at once, and alone."""
+    async with Receiver() as receiver, Sandbox() as sandbox:
+        sandbox.add_webhook(receiver.url, duplicates=1, reorder=1.0)
+        sandbox.add_client(CAMPAIGN, "john@example.com")
+        sandbox.resend(sandbox.deliveries[0].id)
+        await receiver.until(1)
+        assert [delivery.state for delivery in sandbox.deliveries[:2]] == ["pending"] * 2
+        await sandbox.delivered()
+        assert len(receiver.got) == 3
+
+
+async def test_the_log_says_what_was_sent_and_shows_nothing_private() -> None:
+    """Ids, event, bytes, headers and attempts; neither person nor link nor signature in what is printed."""
+    async with Receiver() as receiver, Sandbox(clock=Clock()) as sandbox:
+        webhook = sandbox.add_webhook(f"{receiver.url}?token=hidden")
+        client_id = sandbox.add_client(CAMPAIGN, "john@example.com")
+        await sandbox.delivered()
+        (delivery,) = sandbox.deliveries
+    assert sandbox.deliveries == [delivery]
+    assert (delivery.webhook_id, delivery.url, delivery.client_id) == (webhook.id, webhook.url, client_id)
+    assert (delivery.event, delivery.attempts) == ("client.created", (Attempt(1000.0, 200, ""),))
+    (got,) = receiver.got
+    assert delivery.body == got.body
+    assert dict(delivery.headers).items() <= got.headers.items()
+    link = json.loads(delivery.body)["data"]["link"]
+    for word in ("john@", link, "hidden", webhook.secret, delivery.headers["X-360onboard-Signature"]):
+        assert word not in repr(delivery)
+    with pytest.raises(TypeError):
+        delivery.headers["X-360onboard-Event"] = "x"  # type: ignore[index]  # what was sent stays so
+
+
+async def test_the_log_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many are kept; those under way arrive all the same."""
+    monkeypatch.setattr("onboard360_async.sandbox.deliveries._KEPT", 2)
+    async with Receiver() as receiver, Sandbox(webhooks=[receiver.url]) as sandbox:
+        for number in range(4):
+            sandbox.add_client(CAMPAIGN, f"{number}@example.com")
+        await sandbox.delivered()
+        assert len(receiver.got) == 4
+        assert [json.loads(delivery.body)["data"]["email"][0] for delivery in sandbox.deliveries] == ["2", "3"]
+
+
+async def test_nothing_pending_is_no_wait() -> None:
+    """Before, between and after; and whoever gives up waiting does no harm."""
+    stuck = Stuck()
+    sandbox = Sandbox()
+    await sandbox.delivered()
+    async with Receiver(stuck) as receiver, sandbox:
+        await sandbox.delivered()
+        sandbox.add_webhook(receiver.url)
+        await add(sandbox)
+        given_up, patient = (asyncio.create_task(sandbox.delivered()) for _ in range(2))
+        await receiver.until(1)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        assert not patient.done()
+        stuck.freed.set()
+        await patient
+    await sandbox.delivered()
+
+
+@pytest.mark.parametrize("threaded", [True, False])
+async def test_the_end_waits_for_nothing(threaded: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """Attempts under way, retries to come and what is held back are given up; they stay pending, nobody waits on."""
+    stuck = Stuck("stuck")
+    loop = asyncio.get_running_loop()
+    async with Receiver(stuck) as receiver, Receiver(answers(500)) as failing:
+        before = asyncio.all_tasks()
+        sandbox = Sandbox()
+        async with AsyncExitStack() as ends:
+            _ = ends.enter_context(sandbox) if threaded else await ends.enter_async_context(sandbox)
+            sandbox.add_webhook(receiver.url)
+            sandbox.add_webhook(failing.url)
+            sandbox.add_client(CAMPAIGN, "stuck@example.com")
+            await receiver.until(1)
+            await failing.until(1)
+            sandbox.add_webhook(f"{receiver.url}/held", reorder=1.0)
+            waiting = asyncio.create_task(sandbox.delivered())
+            await asyncio.sleep(0)
+            sandbox.add_client(CAMPAIGN, "john@example.com")
+            started = loop.time()
+        assert loop.time() - started < 2
+        await waiting
+        assert [delivery.state for delivery in sandbox.deliveries[:2]] == ["pending"] * 2
+        assert (sandbox.deliveries[-1].state, sandbox.deliveries[-1].attempts) == ("pending", ())
+        assert [task for task in asyncio.all_tasks() - before if "_carry" in str(task.get_coro())] == []
+        stuck.freed.set()
+    assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
+
+
+class _Hook(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_a_blocking_program_can_wait_too() -> None:
+    """Its webhooks arrive while it waits; a wait that may last only so long ends with TimeoutError."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Hook) as server, Sandbox() as sandbox:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        sandbox.wait_delivered()
+        sandbox.add_webhook(f"http://127.0.0.1:{server.server_port}/")
+        sandbox.add_client(CAMPAIGN, "john@example.com")
+        sandbox.wait_delivered(timeout_s=10)
+        (delivery,) = sandbox.deliveries
+        assert (statuses(delivery), delivery.state) == ([204], "delivered")
+        server.shutdown()
+        thread.join()
+        server.server_close()
+        sandbox.resend(delivery.id)  # nobody is there, and the next attempt is seconds away
+        with pytest.raises(TimeoutError):
+            sandbox.wait_delivered(timeout_s=0.01)
+
+
+async def test_blocking_a_loop_is_refused() -> None:
+    """RuntimeError that names what to await instead, in both modes."""
+    async with Sandbox() as sandbox:
+        with pytest.raises(RuntimeError, match="would block"):
+            sandbox.wait_delivered()
+    with Sandbox() as sandbox, pytest.raises(RuntimeError, match="would block"):
+        sandbox.wait_delivered()
+
+
+async def test_it_may_run_again() -> None:
+    """Endpoints and log stay; what the last run left pending is not taken up."""
+    stuck = Stuck()
+    async with Receiver(stuck) as receiver:
+        sandbox = Sandbox(webhooks=[receiver.url])
+        async with sandbox:
+            sandbox.add_client(CAMPAIGN, "a@example.com")
+            await receiver.until(1)
+        stuck.freed.set()
+        async with sandbox:
+            sandbox.add_client(CAMPAIGN, "b@example.com")
+            await sandbox.delivered()
+    assert [delivery.state for delivery in sandbox.deliveries] == ["pending", "delivered"]
+    assert [got.email for got in receiver.got] == ["a@example.com", "b@example.com"]
