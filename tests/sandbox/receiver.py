@@ -4,14 +4,17 @@ import asyncio
 import hashlib
 import hmac
 import json
+import threading
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from queue import Queue
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-__all__ = ["Received", "Receiver", "accepts_bytes", "node_sample", "python_sample"]
+__all__ = ["BlockingReceiver", "Received", "Receiver", "accepts_bytes", "node_sample", "python_sample"]
 
 
 class Received(NamedTuple):
@@ -62,6 +65,39 @@ class Receiver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._runner.cleanup()
+
+
+class BlockingReceiver:
+    """The same for a program without a loop: `with` it; it answers 204 and puts what came into `got`."""
+
+    def __init__(self) -> None:
+        got: Queue[Received] = Queue()
+
+        class Hook(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                self.send_response(204)
+                self.end_headers()
+                got.put(Received(self.path, dict(self.headers), body))
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.got = got
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
 
 def accepts_bytes(body: bytes, signature: str, secret: str) -> bool:

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import threading
 from contextlib import AsyncExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -13,7 +11,7 @@ from aiohttp.typedefs import Handler
 
 from onboard360_async.sandbox import Attempt, Delivery, Sandbox, Webhook
 from tests.sandbox.calls import CAMPAIGN, Clock, add, call
-from tests.sandbox.receiver import Receiver
+from tests.sandbox.receiver import BlockingReceiver, Receiver
 
 HOOK = "http://127.0.0.1:9/hook"
 
@@ -397,31 +395,17 @@ async def test_the_end_waits_for_nothing(threaded: bool, caplog: pytest.LogCaptu
     assert [record for record in caplog.records if record.levelname != "DEBUG"] == []
 
 
-class _Hook(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 def test_a_blocking_program_can_wait_too() -> None:
     """Its webhooks arrive while it waits; a wait that may last only so long ends with TimeoutError."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Hook) as server, Sandbox() as sandbox:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with Sandbox() as sandbox:
         sandbox.wait_delivered()
-        sandbox.add_webhook(f"http://127.0.0.1:{server.server_port}/")
-        sandbox.add_client(CAMPAIGN, "john@example.com")
-        sandbox.wait_delivered(timeout_s=10)
+        with BlockingReceiver() as receiver:
+            sandbox.add_webhook(receiver.url)
+            sandbox.add_client(CAMPAIGN, "john@example.com")
+            sandbox.wait_delivered(timeout_s=10)
         (delivery,) = sandbox.deliveries
         assert (statuses(delivery), delivery.state) == ([204], "delivered")
-        server.shutdown()
-        thread.join()
-        server.server_close()
-        sandbox.resend(delivery.id)  # nobody is there, and the next attempt is seconds away
+        sandbox.resend(delivery.id)  # nobody is there any more, and the next attempt is seconds away
         with pytest.raises(TimeoutError):
             sandbox.wait_delivered(timeout_s=0.01)
 
