@@ -118,19 +118,21 @@ class Courier:
     ) -> None:
         if gate is not None:
             await lane.hold(gate)
-        waits = parcel.webhook.waits_s
-        for number, wait_s in enumerate((0.0, *waits)):
+        attempt = await self._attempt(lane, parcel)
+        if opens is not None:
+            opens.set()
+        waits = iter(parcel.webhook.waits_s)
+        while not attempt.succeeded and (wait_s := next(waits, None)) is not None:
+            self._log.tried(parcel, attempt, is_last=False)
             await asyncio.sleep(wait_s)
-            async with lane.slots:
-                attempt = await self._attempt(parcel)
-            if opens is not None:
-                opens.set()
-            is_last = attempt.succeeded or number == len(waits)
-            self._log.tried(parcel, attempt, is_last=is_last)
-            if is_last:
-                return
+            attempt = await self._attempt(lane, parcel)
+        self._log.tried(parcel, attempt, is_last=True)
 
-    async def _attempt(self, parcel: Parcel) -> Attempt:
+    async def _attempt(self, lane: _Lane, parcel: Parcel) -> Attempt:
+        async with lane.slots:
+            return await self._post(parcel)
+
+    async def _post(self, parcel: Parcel) -> Attempt:
         """UNDOCUMENTED: whether redirects are followed; we follow none. Pinned by test_deliveries.py."""
         at = self._clock()
         post = self._session.post(parcel.webhook.url, data=parcel.body, headers=parcel.headers, allow_redirects=False)

@@ -54,6 +54,7 @@ async def test_the_golden_webhook_is_the_pages_own() -> None:
     assert re.fullmatch("sha256=[0-9a-f]{64}", signature)
     assert got.headers["Content-Type"] == "application/json"
     assert got.headers["X-360onboard-Event"] == "client.created"
+    assert got.headers["Connection"] == "close"  # so that a receiver may be restarted between two
     of_http = {"Host", "Content-Length", "Connection"}
     assert set(got.headers) == of_http | {"Content-Type", "X-360onboard-Signature", "X-360onboard-Event"}
     assert accepts_bytes(got.body, signature, webhook.secret)
