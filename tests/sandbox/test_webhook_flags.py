@@ -127,6 +127,7 @@ def test_a_new_secret_is_printed_to_paste_and_a_given_one_is_not(
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         with process:
             assert process.stdout is not None
+            assert process.stderr is not None
             printed = "".join(process.stdout.readline() for _ in range(4 if is_given else 5))
             found = dict(re.findall(r"^export (\w+)=(\S+)$", printed, re.MULTILINE))
             connection = http.client.HTTPConnection(found["ONBOARD360_BASE_URL"].removeprefix("http://"), timeout=10)
@@ -137,7 +138,7 @@ def test_a_new_secret_is_printed_to_paste_and_a_given_one_is_not(
             connection.close()
             got = receiver.got.get(timeout=10)
             process.send_signal(signal.SIGINT)
-            output, errors = process.communicate(timeout=10)
+            output, errors = process.stdout.read(), process.stderr.read()
         assert (process.returncode, output, errors) == (0, "", "")
     assert (VARIABLE in found) is not is_given
     assert accepts_bytes(got.body, got.headers["X-360onboard-Signature"], found.get(VARIABLE, "ours"))
