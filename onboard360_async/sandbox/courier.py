@@ -133,7 +133,10 @@ class Courier:
             return await self._post(parcel)
 
     async def _post(self, parcel: Parcel) -> Attempt:
-        """UNDOCUMENTED: whether redirects are followed; we follow none. Pinned by test_deliveries.py."""
+        """UNDOCUMENTED: whether redirects are followed; we follow none.
+
+        Pinned by tests/sandbox/test_deliveries.py (test_a_redirect_is_not_followed).
+        """
         at = self._clock()
         post = self._session.post(parcel.webhook.url, data=parcel.body, headers=parcel.headers, allow_redirects=False)
         try:

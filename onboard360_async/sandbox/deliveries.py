@@ -32,7 +32,10 @@ class Attempt:
 
     @property
     def succeeded(self) -> bool:
-        """UNDOCUMENTED: what the service takes for received; we take any 2xx. Pinned by test_deliveries.py."""
+        """UNDOCUMENTED: what the service takes for received; we take any 2xx.
+
+        Pinned by tests/sandbox/test_deliveries.py (test_what_fails_is_sent_again).
+        """
         return self.status is not None and self.status // 100 == 2
 
 

@@ -202,7 +202,11 @@ class Sandbox:
         return self._deliveries.records()
 
     async def delivered(self) -> None:
-        """Wait until no delivery is pending: all retries included, and what is held back is sent now."""
+        """Wait until no delivery is pending; what is held back is sent now.
+
+        All retries included: with the "standard" ones of an endpoint that never answers 2xx that is more than an
+        hour, unless a `time_scale` shortens it.
+        """
         import asyncio  # only here, so that importing the sandbox does not cost it
 
         await asyncio.wrap_future(self._deliveries.ended())
