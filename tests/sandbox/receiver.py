@@ -14,7 +14,16 @@ from typing import Any, NamedTuple, Self
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-__all__ = ["BlockingReceiver", "Received", "Receiver", "accepts_bytes", "node_sample", "python_sample"]
+__all__ = [
+    "BlockingReceiver",
+    "Received",
+    "Receiver",
+    "Stuck",
+    "accepts_bytes",
+    "answers",
+    "node_sample",
+    "python_sample",
+]
 
 
 class Received(NamedTuple):
@@ -65,6 +74,29 @@ class Receiver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._runner.cleanup()
+
+
+def answers(*statuses: int, **options: Any) -> Handler:
+    """One after the other, the last for ever."""
+    rest = list(statuses)
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=rest.pop(0) if len(rest) > 1 else rest[0], **options)
+
+    return answer
+
+
+class Stuck:
+    """Answers nobody, or nobody with these letters in the email, until it is `freed`."""
+
+    def __init__(self, only: str = "") -> None:
+        self.freed = asyncio.Event()
+        self._only = only
+
+    async def __call__(self, request: web.Request) -> web.StreamResponse:
+        if self._only in json.loads(await request.read())["data"]["email"]:
+            await self.freed.wait()
+        return web.Response()
 
 
 class BlockingReceiver:
