@@ -89,9 +89,8 @@ class SqliteStore:
         """Those that are due and free."""
         query = f"SELECT seq FROM events WHERE due_at <= ? AND {_FREE} ORDER BY due_at, seq LIMIT ?"  # noqa: S608 - our own words
         seqs = [record["seq"] for record in self.db.execute(query, (now, most))]
-        self.db.executemany(
-            "UPDATE events SET lease = ?, due_at = ? WHERE seq = ?", [(lease, until, seq) for seq in seqs]
-        )
+        note = "UPDATE events SET lease = ?, due_at = ?, attempts = attempts + 1 WHERE seq = ?"
+        self.db.executemany(note, [(lease, until, seq) for seq in seqs])
         records = (self.db.execute("SELECT * FROM events WHERE seq = ?", (seq,)).fetchone() for seq in seqs)
         return [_kept(record) for record in records]
 

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from onboard360_async import settings
-from onboard360_async.errors import InboxError, WebhookError
+from onboard360_async.errors import InboxError, Onboard360Error, WebhookError
 from onboard360_async.webhooks.router import Router
 from onboard360_async.webhooks.store import InboxStore, Kept, State
 from onboard360_async.webhooks.writer import Writer
@@ -106,8 +106,8 @@ class Worker:
     async def _take_if_it_can(self) -> int:
         try:
             return await self._take()
-        except InboxError as error:
-            _LOG.warning("webhook inbox cannot be read: %s", error.reason)
+        except Onboard360Error as error:
+            _LOG.warning("webhook inbox cannot be read: %s", error)
             return 0
 
     async def _take(self) -> int:
@@ -134,16 +134,19 @@ class Worker:
     async def _handle(self, kept: Kept) -> None:
         """Once through the handlers that are not done with it, and note what became of it."""
         handled: Collection[str] = kept.handled
+        attempts = kept.attempts  # this one is counted: it counts even if it is the end of the process
         try:
-            run = await self._router.run(kept.event(), skip=kept.handled)
-            handled = run.done
-            failed = ", ".join(f"{name}: {type(error).__name__}" for name, error in run.failed)
+            if attempts > self._max_attempts:
+                failed = "It was begun too often and never ended."
+            else:
+                run = await self._router.run(kept.event(), skip=kept.handled)
+                handled = run.done
+                failed = ", ".join(f"{name}: {type(error).__name__}" for name, error in run.failed)
         except WebhookError:
             failed = "The stored event cannot be read."
         except asyncio.CancelledError:
-            self._settle(kept, "waiting", due_at=self._clock(), attempts=kept.attempts, handled=handled, error="")
+            self._settle(kept, "waiting", due_at=self._clock(), attempts=attempts - 1, handled=handled, error="")
             raise
-        attempts = kept.attempts + 1
         state: State = "done" if not failed else "dead" if attempts >= self._max_attempts else "waiting"
         due_at = self._clock() + (backoff_s(attempts, jitter=random.random()) if state == "waiting" else 0.0)  # noqa: S311 - no secret
         if state == "dead":

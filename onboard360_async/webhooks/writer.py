@@ -30,6 +30,9 @@ class _Job:
     future: Future[Any] = field(factory=Future)
 
 
+_Jobs = Queue[_Job | None]
+
+
 class Writer:
     """Runs work on a store, in the order in which it comes. The thread starts with the first of it.
 
@@ -44,7 +47,7 @@ class Writer:
     def _start_afresh(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._jobs: Queue[_Job | None] = Queue(settings.INBOX_MOST_WAITING)
+        self._jobs: _Jobs = Queue()
         self._thread: threading.Thread | None = None
 
     def submit(self, work: Callable[[InboxStore], T]) -> Future[T]:
@@ -57,7 +60,10 @@ class Writer:
         job = _Job(work)
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="onboard360-inbox", daemon=True)
+                self._jobs = Queue(settings.INBOX_MOST_WAITING)  # of this thread alone: another may still be ending
+                self._thread = threading.Thread(
+                    target=self._run, args=(self._jobs,), name="onboard360-inbox", daemon=True
+                )
                 self._thread.start()
             try:
                 self._jobs.put_nowait(job)
@@ -78,10 +84,10 @@ class Writer:
             self._jobs.put(_END)
         thread.join()
 
-    def _run(self) -> None:
+    def _run(self, waiting: _Jobs) -> None:
         store: InboxStore | None = None
         while True:
-            batch = self._batch()
+            batch = _batch(waiting)
             ended = _END in batch
             jobs = [job for job in batch if job is not None and job.future.set_running_or_notify_cancel()]
             if jobs and store is None:
@@ -93,16 +99,6 @@ class Writer:
         if store is not None:
             store.close()
 
-    def _batch(self) -> list[_Job | None]:
-        """All that is waiting, at least one, and nothing behind the end."""
-        batch = [self._jobs.get()]
-        while batch[-1] is not _END:
-            try:
-                batch.append(self._jobs.get_nowait())
-            except Empty:
-                break
-        return batch
-
     def _opened(self, jobs: list[_Job]) -> InboxStore | None:
         try:
             return self._open_store()
@@ -110,6 +106,17 @@ class Writer:
             for job in jobs:
                 job.future.set_exception(error)
             return None
+
+
+def _batch(waiting: _Jobs) -> list[_Job | None]:
+    """All that is waiting, at least one, and nothing behind the end."""
+    batch = [waiting.get()]
+    while batch[-1] is not _END:
+        try:
+            batch.append(waiting.get_nowait())
+        except Empty:
+            break
+    return batch
 
 
 def _do(store: InboxStore, jobs: list[_Job]) -> None:

@@ -137,6 +137,20 @@ async def test_what_fails_is_tried_again_later_and_given_up_in_the_end(tmp_path:
     inbox.close()
 
 
+async def test_an_event_that_ends_its_process_is_given_up_too(tmp_path: Path, clock: Turned) -> None:
+    """What was begun so often and never settled is a dead letter, and is not begun again: no crash without an end."""
+    inbox = Inbox(tmp_path / "inbox.db", seen := Seen(), clock=clock, max_attempts=3)
+    await inbox.receive(created(1))
+    for _ in range(3):  # as three workers that died
+        await inbox._writer.done(lambda store: store.lease(now=clock(), until=clock() + 60.0, lease="dead", most=1))
+        clock.now += 60
+    await inbox.work()
+    assert (seen.ids, await inbox.counts()) == ([], Counts(dead=1))
+    (letter,) = await inbox.dead_letters()
+    assert letter.error == "It was begun too often and never ended."
+    inbox.close()
+
+
 def test_the_wait_doubles_up_to_an_hour_and_half_of_it_is_jitter() -> None:
     """From a second on; whatever the number of attempts."""
     assert [backoff_s(attempts, jitter=1.0) for attempts in (1, 2, 3)] == [1.0, 2.0, 4.0]
@@ -236,6 +250,16 @@ async def test_what_takes_too_long_to_stop_gives_its_lease_back(
     assert await again.work() == 1
     assert seen.ids == ["c1"]
     again.close()
+
+
+async def test_an_inbox_that_is_closed_opens_again(tmp_path: Path) -> None:
+    """Also while the first is still ending: each thread has its own work, and nobody waits for ever."""
+    inbox = Inbox(tmp_path / "inbox.db")
+    for number in range(20):
+        closing = asyncio.create_task(asyncio.to_thread(inbox.close))
+        assert await inbox.receive(created(number)) is True
+        await closing
+    inbox.close()
 
 
 async def test_a_long_handler_keeps_its_lease(tmp_path: Path, clock: Turned) -> None:
