@@ -1,19 +1,23 @@
-"""What every adapter does the same way: what it refuses unread, and what it answers.
+"""What every adapter answers, and how it hands an event on.
 
 Knows no framework. The reason of a refusal goes to the log and never into the answer, which anybody can ask for.
 """
 
+import asyncio
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from http import HTTPStatus
 from math import ceil
 from typing import Final, NamedTuple
 
 from onboard360_async import settings
-from onboard360_async.errors import ConfigurationError, InboxError, PayloadError, WebhookError
+from onboard360_async.errors import WebhookError
 from onboard360_async.webhooks.events import Event
 
-__all__ = ["OK", "Answer", "Body", "Receive", "answer_to", "check_before_reading", "read_too_early"]
+__all__ = ["OK", "Answer", "Receive", "answer_to", "hand_on", "hand_on_blocking", "is_async"]
 
 Receive = Callable[[Event], Awaitable[object] | object]
 _LOG: Final = logging.getLogger("onboard360_async")
@@ -37,48 +41,39 @@ OK: Final = Answer(200)
 def answer_to(error: WebhookError) -> Answer:
     """The answer to a webhook that is not taken. Its reason is logged."""
     _LOG.warning("webhook refused (%d): %s", error.http_status, error.reason)
-    if isinstance(error, InboxError):
-        wait_s = settings.INBOX_RETRY_AFTER_S if error.retry_after_s is None else error.retry_after_s
-        return Answer(error.http_status, (("Retry-After", str(ceil(wait_s))),))
+    if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
+        wait_s = getattr(error, "retry_after_s", None)  # an InboxError may say it
+        return Answer(error.http_status, (("Retry-After", str(ceil(wait_s or settings.INBOX_RETRY_AFTER_S))),))
     return Answer(error.http_status, (("Allow", "POST"),) if error.http_status == HTTPStatus.METHOD_NOT_ALLOWED else ())
 
 
-def check_before_reading(method: str, encoding: str | None, length: str | int | None, most: int) -> None:
-    """Raise the WebhookError of a request that is refused by its head alone.
-
-    UNDOCUMENTED: the page shows no Content-Encoding. Some frameworks inflate such a body unasked and others do not, so
-    that what was signed cannot be told from what was sent: it is 400 everywhere (tests/webhooks/test_adapters.py).
-    """
-    if method != "POST":
-        raise WebhookError("It is no POST.", HTTPStatus.METHOD_NOT_ALLOWED)
-    if encoding and encoding.strip().lower() != "identity":
-        raise PayloadError("The body has a Content-Encoding; it must come as it was signed.")
-    if length is not None and str(length).isdecimal() and int(length) > most:
-        raise PayloadError(f"The body is larger than {most:,} bytes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+def is_async(receive: Receive) -> bool:
+    """Is it an `async def`, or an object whose `__call__` is one?"""
+    called = getattr(receive, "__call__", None)  # noqa: B004 - what it is, not whether it is there
+    return inspect.iscoroutinefunction(receive) or inspect.iscoroutinefunction(called)
 
 
-class Body:
-    """A body that is read in pieces, and no further than its limit."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._pieces: list[bytes] = []
-        self.size = 0
-
-    def add(self, piece: bytes) -> None:
-        """One more; PayloadError (413) when it is too many."""
-        self.size += len(piece)
-        if self.size > self._most:
-            raise PayloadError(f"The body is larger than {self._most:,} bytes.", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-        self._pieces.append(piece)
-
-    def whole(self) -> bytes:
-        """All of them."""
-        return b"".join(self._pieces)
+async def hand_on(receive: Receive, event: Event) -> None:
+    """On a loop: a coroutine function is awaited, a plain one runs in a thread, so it may block (as in a Router)."""
+    result = receive(event) if is_async(receive) else await asyncio.to_thread(receive, event)
+    if inspect.isawaitable(result):
+        await result
 
 
-def read_too_early(advice: str) -> ConfigurationError:
-    """The error of an adapter whose body was taken by somebody before it: no webhook could ever be verified."""
-    return ConfigurationError(
-        f"The webhook's body was read before the verifier saw it, so its signature cannot be checked: {advice}"
-    )
+def hand_on_blocking(receive: Receive, event: Event) -> None:
+    """Without a loop: a plain function is called, and what is to be awaited runs to its end in a loop of its own."""
+    result = receive(event)
+    if not inspect.isawaitable(result):
+        return
+
+    async def wait() -> None:
+        await result
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(wait())
+        return
+    # This thread's loop is running already (an async test that calls a blocking app): another thread has none.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(copy_context().run, asyncio.run, wait()).result()

@@ -1,0 +1,55 @@
+"""The adapter of aiohttp.web: `web.post("/webhooks", handler(verifier, receive))`.
+
+Knows no signature, and aiohttp only once a handler is made.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from onboard360_async.errors import PayloadError, WebhookError
+from onboard360_async.webhooks.answers import OK, Receive, answer_to, hand_on
+from onboard360_async.webhooks.bodies import Body, check_before_reading, read_too_early
+from onboard360_async.webhooks.signature import WebhookVerifier
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+__all__ = ["handler"]
+
+
+def handler(verifier: WebhookVerifier, receive: Receive) -> "Callable[[web.Request], Awaitable[web.Response]]":
+    """A handler that gives genuine events to `receive` and answers the others; a plain `receive` runs in a thread.
+
+    A WebhookError of `receive` becomes its status; any other error is aiohttp's to report (500).
+    """
+    from aiohttp import web
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            raw = await _read(request, verifier.max_body_bytes)
+            await hand_on(receive, verifier.verify(raw, request.headers))
+            answer = OK
+        except WebhookError as error:
+            answer = answer_to(error)
+        return web.Response(status=answer.status, text=answer.text, headers=dict(answer.headers))
+
+    return handle
+
+
+async def _read(request: "web.Request", most: int) -> bytes:
+    from aiohttp import web
+
+    said = request.headers
+    check_before_reading(request.method, said.get("Content-Encoding"), said.get("Content-Length"), most)
+    body = Body(most)
+    try:
+        while piece := await request.content.readany():
+            body.add(piece)
+    except (OSError, web.RequestPayloadError):
+        raise PayloadError("The body broke off.") from None
+    if body.size < request.content.total_bytes:  # somebody read before us; `request.read()` keeps what it reads
+        body = Body(most)
+        body.add(await request.read())
+        if body.size < request.content.total_bytes:
+            raise read_too_early("before it, read by `await request.read()`, not from `request.content`.")
+    return body.whole()

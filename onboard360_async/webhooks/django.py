@@ -1,0 +1,58 @@
+"""The adapter of Django, under WSGI and ASGI. Knows no signature, and Django only once a view is made."""
+
+from collections.abc import Callable
+from typing import Any
+
+from onboard360_async.errors import PayloadError, WebhookError
+from onboard360_async.webhooks.answers import OK, Answer, Receive, answer_to, hand_on, hand_on_blocking, is_async
+from onboard360_async.webhooks.bodies import Body, check_before_reading, read_too_early, read_wsgi
+from onboard360_async.webhooks.signature import WebhookVerifier
+
+__all__ = ["view"]
+
+
+def view(verifier: WebhookVerifier, receive: Receive) -> Callable[[Any], Any]:
+    """A csrf-exempt view, `path("webhooks", view(...))`, that gives genuine events to `receive`; async if `receive` is.
+
+    A WebhookError of `receive` becomes its status; any other error is Django's to report (500).
+    """
+    from django.http import HttpResponse
+    from django.views.decorators.csrf import csrf_exempt
+
+    def said(answer: Answer) -> HttpResponse:
+        return HttpResponse(answer.text, "text/plain", answer.status, headers=dict(answer.headers))
+
+    def blocking(request: Any) -> HttpResponse:
+        try:
+            hand_on_blocking(receive, verifier.verify(_read(request, verifier.max_body_bytes), request.headers))
+        except WebhookError as error:
+            return said(answer_to(error))
+        return said(OK)
+
+    async def on_a_loop(request: Any) -> HttpResponse:
+        try:
+            await hand_on(receive, verifier.verify(_read(request, verifier.max_body_bytes), request.headers))
+        except WebhookError as error:
+            return said(answer_to(error))
+        return said(OK)
+
+    return csrf_exempt(on_a_loop if is_async(receive) else blocking)  # type: ignore[no-any-return]  # Django has no types
+
+
+def _read(request: Any, most: int) -> bytes:
+    from django.conf import settings
+
+    most, head = min(most, settings.DATA_UPLOAD_MAX_MEMORY_SIZE or most), request.META
+    if "HTTP_TRANSFER_ENCODING" in head and hasattr(request, "environ"):
+        return read_wsgi(request.environ, most)  # of chunks, Django shows nothing under WSGI
+    encoding, length = head.get("HTTP_CONTENT_ENCODING"), head.get("CONTENT_LENGTH")
+    declared = check_before_reading(request.method, encoding, length, most)
+    kept = hasattr(request, "_body")  # somebody has read it, by `request.body`
+    if not kept and getattr(request, "_read_started", False):
+        raise read_too_early("before it, read by `request.body`, not by `request.read()`.")
+    body = Body(most)
+    try:
+        body.add(request.body if kept else request.read(most + 1))
+    except OSError:
+        raise PayloadError("The body broke off.") from None
+    return body.whole(declared)
