@@ -247,6 +247,6 @@ def _data(shape: type[Any], value: object, flags: list[Flag]) -> Any:
         flags.append("data")
     known = _KNOWN[shape]
     if not odd and known.issuperset(value):
-        return shape(*texts, moment)
+        return shape(*texts, moment) if names else shape()
     extra = MappingProxyType({name: value[name] for name in value if name in odd or name not in known})
     return shape(*texts, moment, extra) if names else shape(extra)
