@@ -12,7 +12,7 @@ __all__ = ["view"]
 
 
 def view(verifier: WebhookVerifier, receive: Receive) -> Callable[[Any], Any]:
-    """A csrf-exempt view, `path("webhooks", view(...))`, that gives genuine events to `receive`; async if `receive` is.
+    """For `path("webhooks", …)`: csrf-exempt, gives genuine events to `receive`, and is async if `receive` is.
 
     A WebhookError of `receive` becomes its status; any other error is Django's to report (500).
     """
