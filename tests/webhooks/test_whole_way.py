@@ -66,12 +66,12 @@ async def test_who_is_added_is_told_with_the_link(
     """The event says what the answer said: id, link, names, in whatever script."""
     async with serving(inbox.receive) as url:
         sandbox.add_webhook(url, secret=SECRET)
-        client = await api.add_client(campaign_id=CAMPAIGN, email="zoe@x.de", first_name="Zoë", last_name="Łukasz 𝔄")
+        client = await api.add_client(campaign_id=CAMPAIGN, email="zoe@x.de", first_name="Zoë", last_name="Łukasz 😀")
         await sandbox.delivered()
     await inbox.work()
     (event,) = events
     told = (event.data.client_id, event.data.link, event.data.email, event.data.first_name, event.data.last_name)
-    assert told == (client.id, client.link, "zoe@x.de", "Zoë", "Łukasz 𝔄")
+    assert told == (client.id, client.link, "zoe@x.de", "Zoë", "Łukasz 😀")
     assert (event.name, event.flags, event.form) == ("client.created", frozenset(), "raw")
 
 
