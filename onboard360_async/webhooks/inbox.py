@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 
@@ -150,7 +149,7 @@ class Running:
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
-        self._task: asyncio.Task[None] | None = None
+        self._work: tuple[Worker, asyncio.Task[None]] | None = None
         self._thread: threading.Thread | None = None
         self._stop: Callable[[], object] | None = None
         self._failed: BaseException | None = None
@@ -162,20 +161,22 @@ class Running:
         except BaseException:
             self._inbox.close()
             raise
-        self._task = asyncio.create_task(worker.run())
+        self._work = worker, asyncio.create_task(worker.run())
         self._inbox._workers.add(worker)  # noqa: SLF001 - the same
-        self._task.add_done_callback(lambda _: self._inbox._workers.discard(worker))  # noqa: SLF001 - the same
         return self._inbox
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
-        await asyncio.to_thread(self._inbox.close)
+        if self._work is None:
+            return
+        (worker, task), self._work = self._work, None
+        self._inbox._workers.discard(worker)  # noqa: SLF001 - the same
+        worker.stop()
+        try:
+            await task
+        finally:
+            await asyncio.to_thread(self._inbox.close)
 
     def __enter__(self) -> Inbox:
         begun = threading.Event()

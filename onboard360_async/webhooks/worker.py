@@ -51,6 +51,7 @@ class Worker:
         self._max_attempts = max_attempts
         self._held: dict[asyncio.Task[None], Kept] = {}
         self._wake = asyncio.Event()
+        self._stopping = False
         self._loop = asyncio.get_running_loop()
 
     def wake(self) -> None:
@@ -70,17 +71,23 @@ class Worker:
         return taken
 
     async def run(self) -> None:
-        """Handle what comes until it is cancelled; then those under way have some seconds to end."""
+        """Handle what comes until `stop`; then those under way have some seconds to end."""
         renewing = asyncio.create_task(self._renew_again_and_again())
         try:
-            while True:
+            while not self._stopping:
                 self._wake.clear()
                 if not await self._take_if_it_can():
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), settings.INBOX_POLL_S)
+                        async with asyncio.timeout(settings.INBOX_POLL_S):
+                            await self._wake.wait()
         finally:
             await self._let_go(grace_s=settings.INBOX_GRACE_S)
             renewing.cancel()
+
+    def stop(self) -> None:
+        """Take no more. A cancellation would do, but for what was leased at that very moment: it would wait in vain."""
+        self._stopping = True
+        self._wake.set()
 
     async def renew(self) -> None:
         """Prolong the leases of what is under way."""
