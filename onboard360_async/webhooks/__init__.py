@@ -10,6 +10,7 @@ __all__ = [
     "ClientCompleted",
     "ClientCreated",
     "ClientData",
+    "Diagnosis",
     "Event",
     "FlowCreated",
     "FlowData",
@@ -18,10 +19,12 @@ __all__ = [
     "UnknownData",
     "UnknownEvent",
     "WebhookVerifier",
+    "diagnose",
     "sign",
 ]
 
 if TYPE_CHECKING:
+    from onboard360_async.webhooks.diagnosis import Diagnosis, diagnose
     from onboard360_async.webhooks.events import (
         ClientCompleted,
         ClientCreated,
@@ -37,9 +40,11 @@ if TYPE_CHECKING:
     from onboard360_async.webhooks.signature import WebhookVerifier, sign
 else:
     _ROOMS = {
+        "Diagnosis": "diagnosis",
         "Inbox": "inbox",
         "Router": "router",
         "WebhookVerifier": "signature",
+        "diagnose": "diagnosis",
         "sign": "signature",
     }
 

@@ -2,7 +2,6 @@
 
 import hmac
 import json
-import math
 
 import pytest
 from hypothesis import given
@@ -66,7 +65,7 @@ def test_a_number_as_v8_writes_it(text: str, written: str) -> None:
         ('"\\udfff\\ud800"', '"\\udfff\\ud800"'),
         (' { "b" : [ ] , "a" : { } } ', '{"b":[],"a":{}}'),
         ('{"b":1,"10":2,"9":3,"a":4}', '{"9":3,"10":2,"b":1,"a":4}'),
-        ('{"4294967295":1,"4294967294":2,"01":3,"0":4}', '{"0":4,"4294967294":2,"4294967295":1,"01":3}'),
+        ('{"01":3,"4294967295":1,"4294967294":2,"0":4}', '{"0":4,"4294967294":2,"01":3,"4294967295":1}'),
         ('{"a":1,"b":2,"a":3}', '{"a":3,"b":2}'),
         ('{"__proto__":1,"\\u005f_proto__":2,"constructor":3}', '{"__proto__":2,"constructor":3}'),
         ('{"\u0661":1,"1":2}', '{"1":2,"\u0661":1}'),
@@ -154,7 +153,6 @@ def test_the_python_form_knows_no_infinity() -> None:
     for text in ("1e400", "[-1e400]"):
         with pytest.raises(ValueError, match="JSON compliant"):
             python_form(text.encode())
-    assert not math.isfinite(float("1e400"))
 
 
 def test_the_raw_form_is_the_body_itself() -> None:
