@@ -24,6 +24,7 @@ from onboard360_async.webhooks.factories import SECRET, client_created
 
 __all__ = ["ENDPOINTS", "acknowledged", "endpoint", "inbox", "sent"]
 
+ROOT = Path(__file__).parents[1]
 ROUNDS, REQUESTS, CONNECTIONS = 9, 1000, 16
 KEPT_MOST = 2.5  # times the bare endpoint; the target of a durable acknowledgement
 AT_ONCE: Final[Mapping[str, int]] = {"one after another": 1, "16 at once": 16, "256 at once": 256}
@@ -110,7 +111,7 @@ async def _serve(kind: str, folder: Path) -> None:
 def _running(kind: str, folder: Path) -> Iterator[int]:
     """Such a process, and its port."""
     command = [sys.executable, "-m", "benchmarks.endpoints", kind, str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         assert process.stdout is not None
         try:
             yield int(process.stdout.readline())
