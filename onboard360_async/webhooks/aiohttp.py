@@ -48,7 +48,7 @@ async def _read(request: "web.Request", most: int) -> bytes:
     except (OSError, web.RequestPayloadError):
         raise PayloadError("The body broke off.") from None
     if body.size < request.content.total_bytes:  # somebody read before us; `request.read()` keeps what it reads
-        body = Body(most)
+        body.clear()
         body.add(await request.read())
         if body.size < request.content.total_bytes:
             raise read_too_early("before it, read by `await request.read()`, not from `request.content`.")
