@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager
-from socketserver import BaseServer
+from socketserver import TCPServer
 from typing import Any, TypeVar
 from wsgiref import simple_server
 
@@ -77,7 +77,7 @@ async def uvicorn_server(app: Any) -> AsyncIterator[int]:
 
 
 @contextmanager
-def _in_a_thread(server: BaseServer) -> Iterator[int]:
+def _in_a_thread(server: TCPServer) -> Iterator[int]:
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": POLL_S})
     thread.start()
     try:

@@ -1,0 +1,325 @@
+"""What the frameworks do that a webhook could be lost by, one by one, and what the adapters promise beside answers."""
+
+import asyncio
+import functools
+import io
+import logging
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import flask
+import pytest
+from asgiref.sync import iscoroutinefunction
+
+from onboard360_async.errors import ConfigurationError, PayloadError
+from onboard360_async.webhooks import Event, aiohttp, answers, asgi, bodies, django, wsgi
+from onboard360_async.webhooks.answers import Receive
+from onboard360_async.webhooks.factories import client_created
+from tests.webhooks.frameworks import MOST, Desk, configure_django, fastapi_app
+from tests.webhooks.wire import Headers, signed
+
+BODY = client_created(first_name="Zoë").body
+ROOM = Path(bodies.__file__).parent
+ADAPTERS = ("aiohttp", "asgi", "fastapi", "wsgi", "django")
+FRAMEWORKS = ("aiohttp", "starlette", "fastapi", "flask", "werkzeug", "django", "asgiref")
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+# --- the files ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ADAPTERS)
+def test_an_adapter_is_thin(name: str) -> None:
+    """Under 60 lines in all."""
+    assert (ROOM / f"{name}.py").read_text().count("\n") < 60
+
+
+def test_no_adapter_imports_its_framework() -> None:
+    """Not before it is used, so that nothing needs to be installed; nor does the room itself."""
+    names = ["", *(f".{name}" for name in ADAPTERS)]
+    imports = "\n".join(f"import onboard360_async.webhooks{name}" for name in names)
+    source = f"import sys\n{imports}\nprint([name for name in {FRAMEWORKS} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=15, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# --- who receives -------------------------------------------------------------------------------------------------
+
+
+async def received(event: Event) -> None:
+    """An async function."""
+
+
+def taken(event: Event) -> None:
+    """A plain one."""
+
+
+RECEIVES: list[tuple[Receive, bool]] = [
+    (received, True),
+    (Desk().receive, True),
+    (Desk().router, True),
+    (functools.partial(received), True),
+    (asyncio.Queue[Event]().put, True),
+    (taken, False),
+    (Desk().plain, False),
+    (functools.partial(taken), False),
+    (lambda event: received(event), False),
+]
+
+
+@pytest.mark.parametrize(("receive", "is_async"), RECEIVES)
+def test_a_view_of_django_is_async_if_its_receiver_is(desk: Desk, receive: Receive, is_async: bool) -> None:
+    """So that neither a loop is blocked nor one is started for nothing."""
+    configure_django()
+    assert iscoroutinefunction(django.view(desk.verifier, receive)) is is_async
+
+
+@pytest.mark.parametrize("receive", [each for each, _ in RECEIVES])
+async def test_whatever_receives_is_run_to_its_end(receive: Receive) -> None:
+    """On a loop and without one, and on the thread of a loop by a blocking app, as an async test calls it."""
+    await answers.hand_on(receive, client_created())
+    answers.hand_on_blocking(receive, client_created())
+    await asyncio.to_thread(answers.hand_on_blocking, receive, client_created())
+
+
+async def test_a_plain_function_may_block() -> None:
+    """It runs in a thread, where it does not stop the loop."""
+    threads: list[int] = []
+    await answers.hand_on(lambda event: threads.append(threading.get_ident()), client_created())
+    assert threads != [threading.get_ident()]
+
+
+async def test_an_error_comes_out_of_every_thread() -> None:
+    """Also from a loop that was started for one event."""
+    desk = Desk()
+    desk.error = ValueError("no")
+    with pytest.raises(ValueError, match="no"):
+        answers.hand_on_blocking(desk.receive, client_created())
+
+
+# --- ASGI ---------------------------------------------------------------------------------------------------------
+
+
+async def played(
+    app: Any, *messages: Mapping[str, object], headers: Headers | None = None, **scope: object
+) -> list[dict[str, Any]]:
+    """What an app sends that receives these messages."""
+    left, sent = list(messages), list[dict[str, Any]]()
+    pairs = [
+        (name.lower().encode(), value if isinstance(value, bytes) else value.encode())
+        for name, value in (signed(BODY) if headers is None else headers)
+    ]
+
+    async def take() -> Mapping[str, object]:
+        return left.pop(0)
+
+    async def give(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    base = {"type": "http", "method": "POST", "path": "/hook", "query_string": b"", "headers": pairs}
+    await app({**base, **scope}, take, give)
+    return sent
+
+
+@pytest.mark.parametrize("make", [lambda desk: asgi.app(desk.verifier, desk.receive), fastapi_app])
+async def test_a_sender_that_leaves_in_the_middle(
+    desk: Desk, make: Callable[[Desk], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody receives half an event, and nothing is raised or logged with a traceback."""
+    part = {"type": "http.request", "body": BODY[:9], "more_body": True}
+    with caplog.at_level(logging.DEBUG):
+        sent = await played(make(desk), part, {"type": "http.disconnect"})
+    assert [message.get("status", 400) for message in sent] in ([], [400, 400])
+    assert desk.events == []
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_body_in_pieces(desk: Desk) -> None:
+    """Is one body; empty pieces, and messages without one, are nothing."""
+    pieces = [{"type": "http.request", "body": piece, "more_body": True} for piece in (BODY[:9], b"", BODY[9:])]
+    sent = await played(asgi.app(desk.verifier, desk.receive), *pieces, {"type": "http.request"})
+    assert sent[0]["status"] == 200
+    assert [event.body for event in desk.events] == [BODY]
+
+
+async def test_an_app_that_runs_bare(desk: Desk) -> None:
+    """It says to its server that it is ready, and that it is done."""
+    messages = ({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+    sent = await played(asgi.app(desk.verifier, desk.receive), *messages, type="lifespan")
+    assert [message["type"] for message in sent] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_no_websocket_is_opened(desk: Desk) -> None:
+    """It is closed, and no failure that anybody could cause."""
+    sent = await played(asgi.app(desk.verifier, desk.receive), type="websocket")
+    assert sent == [{"type": "websocket.close"}]
+
+
+async def test_an_endpoint_that_takes_a_model_answers_before_anything_is_verified(desk: Desk) -> None:
+    """FastAPI's own 422, to whoever asks; and to a genuine webhook too, if the model does not fit."""
+    app = fastapi_app(desk)
+    json = ("Content-Type", "application/json")
+    message = {"type": "http.request", "body": b"no JSON"}
+    assert (await played(app, message, headers=[json], path="/model"))[0]["status"] == 422
+    message = {"type": "http.request", "body": b'["not the model"]'}
+    signature = signed(b'["not the model"]')
+    assert (await played(app, message, headers=signature, path="/model"))[0]["status"] != 200
+    assert (await played(app, message, headers=signature, path="/hook"))[0]["status"] == 400
+    assert desk.events == []
+
+
+# --- WSGI ---------------------------------------------------------------------------------------------------------
+
+
+class Broken(io.RawIOBase):
+    """A connection that was reset."""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        raise ConnectionResetError
+
+
+def called(desk: Desk, stream: Any, length: str | None = None, **environ: Any) -> tuple[str, Iterable[bytes]]:
+    """The status and the body of a WSGI app's answer."""
+    statuses: list[str] = []
+    said = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in signed(BODY)}
+    base = {"REQUEST_METHOD": "POST", "wsgi.input": stream, **said}
+    base |= {} if length is None else {"CONTENT_LENGTH": length}
+    hook = wsgi.app(desk.verifier, desk.receive)
+    body = hook({**base, **environ}, lambda status, headers: statuses.append(status))
+    return statuses[0], body
+
+
+def test_what_a_wsgi_server_may_hand_over(desk: Desk) -> None:
+    """A stream that goes on behind the body, or ends with it, or too early, or breaks; with and without its length."""
+    ends: dict[str, Any] = {"wsgi.input_terminated": True}
+    chunked: dict[str, Any] = {"HTTP_TRANSFER_ENCODING": "chunked"}
+    length = str(len(BODY))
+    assert called(desk, io.BytesIO(BODY + b"POST / HTTP/1.1"), length)[0] == "200 OK"
+    assert called(desk, io.BytesIO(BODY), length, **ends)[0] == "200 OK"
+    assert called(desk, io.BytesIO(BODY), **ends)[0] == "200 OK"
+    assert called(desk, io.BytesIO(BODY), "", **ends)[0] == "200 OK"
+    assert called(desk, io.BytesIO(BODY), **ends, **chunked)[0] == "200 OK"
+    assert len(desk.events) == 5
+    assert called(desk, io.BytesIO(BODY), **chunked)[0] == "400 Bad Request"
+    assert called(desk, io.BytesIO(BODY))[0] == "401 Unauthorized"  # no length, so no body
+    assert called(desk, io.BytesIO(BODY[:-1]), length)[0] == "400 Bad Request"
+    assert called(desk, Broken(), length)[0] == "400 Bad Request"
+    assert called(desk, io.BytesIO(bytes(MOST + 9)), **ends)[0].startswith("413 ")
+    assert len(desk.events) == 5
+
+
+def test_no_more_is_read_than_the_limit(desk: Desk) -> None:
+    """One byte more, by which it is known."""
+    stream = io.BytesIO(bytes(MOST * 9))
+    ends: dict[str, Any] = {"wsgi.input_terminated": True}
+    assert called(desk, stream, **ends)[0].startswith("413 ")
+    assert stream.tell() == MOST + 1
+
+
+def test_a_head_has_no_body(desk: Desk) -> None:
+    """It would be taken for the next answer."""
+    assert called(desk, io.BytesIO(), REQUEST_METHOD="HEAD") == ("405 Method Not Allowed", [])
+
+
+def flask_hook(desk: Desk, read_first: Callable[[], object], **settings: object) -> Any:
+    """A client of a Flask app that lets errors through."""
+    app = flask.Flask(__name__)
+    app.config.update(TESTING=True, **settings)
+
+    @app.before_request
+    def before() -> None:
+        read_first()
+
+    hook = wsgi.app(desk.verifier, desk.receive)
+    app.add_url_rule("/hook", "hook", lambda: hook, methods=["POST"])
+    return app.test_client()
+
+
+@pytest.mark.parametrize(
+    "read_first", [lambda: flask.request.form, lambda: flask.request.data, lambda: flask.request.get_json(silent=True)]
+)
+def test_what_flask_may_look_at_before(desk: Desk, read_first: Callable[[], object]) -> None:
+    """A form that is none, the data or the JSON: all of it leaves the body there, or keeps it."""
+    assert flask_hook(desk, read_first).post("/hook", data=BODY, headers=dict(signed(BODY))).status_code == 200
+    assert [event.body for event in desk.events] == [BODY]
+
+
+def test_what_flask_may_not_do_before(desk: Desk) -> None:
+    """The error says what to do instead."""
+    client = flask_hook(desk, lambda: flask.request.get_data(cache=False))
+    with pytest.raises(ConfigurationError, match="without `cache=False`"):
+        client.post("/hook", data=BODY, headers=dict(signed(BODY)))
+
+
+def test_a_limit_of_flask_that_is_lower_holds_too(desk: Desk) -> None:
+    """MAX_CONTENT_LENGTH: 413, and not the 500 that Flask makes of its own error when it comes from a returned app."""
+    client = flask_hook(desk, lambda: None, MAX_CONTENT_LENGTH=len(BODY) - 1)
+    assert client.post("/hook", data=BODY, headers=dict(signed(BODY))).status_code == 413
+    assert desk.events == []
+
+
+# --- Django -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("most", "status"), [(len(BODY), 200), (len(BODY) - 1, 413), (None, 200)])
+async def test_a_limit_of_django_that_is_lower_holds_too(desk: Desk, most: int | None, status: int) -> None:
+    """DATA_UPLOAD_MAX_MEMORY_SIZE: 413, where Django itself would say 400; in a view of either kind."""
+    configure_django()
+    from django.test import AsyncRequestFactory, RequestFactory, override_settings
+
+    said: dict[str, Any] = {"data": BODY, "content_type": "application/json", "headers": dict(signed(BODY))}
+    with override_settings(DATA_UPLOAD_MAX_MEMORY_SIZE=most):
+        answer = await django.view(desk.verifier, desk.receive)(AsyncRequestFactory().post("/hook", **said))
+        blocking = django.view(desk.verifier, desk.plain)(RequestFactory().post("/hook", **said))
+    assert (answer.status_code, blocking.status_code) == (status, status)
+    assert len(desk.events) == (2 if status == 200 else 0)
+
+
+def test_what_django_may_not_do_before(desk: Desk) -> None:
+    """The error says what to do instead."""
+    configure_django()
+    from django.test import RequestFactory
+
+    request = RequestFactory().post("/hook", BODY, "application/json", headers=dict(signed(BODY)))
+    request.read()
+    with pytest.raises(ConfigurationError, match=r"read by `request\.body`"):
+        django.view(desk.verifier, desk.plain)(request)
+
+
+# --- the head -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("length", "declared"), [(None, None), ("", None), ("0", 0), ("0007", 7), (str(MOST), MOST)])
+def test_a_length_that_is_declared(length: str | None, declared: int | None) -> None:
+    """As a number, where there is one."""
+    assert bodies.check_before_reading("POST", None, length, MOST) == declared
+
+
+@pytest.mark.parametrize("length", ["-1", "+1", "1_0", "1.0", "٣", "²", "9" * 5_000, " ", "0x1"])
+def test_a_length_that_is_no_number(length: str) -> None:
+    """400, and no failure at 5,000 digits, which Python makes no number of."""
+    with pytest.raises(PayloadError) as caught:
+        bodies.check_before_reading("POST", None, length, MOST)
+    assert caught.value.http_status == 400
+
+
+@pytest.mark.parametrize("encoding", [None, "", "identity", " Identity "])
+def test_a_body_that_is_not_encoded(encoding: str | None) -> None:
+    """However it says so."""
+    bodies.check_before_reading("POST", encoding, None, MOST)
+
+
+async def test_the_handler_of_aiohttp_is_one_of_its_own(desk: Desk) -> None:
+    """A coroutine function, without a warning about bare ones."""
+    assert asyncio.iscoroutinefunction(aiohttp.handler(desk.verifier, desk.receive))
