@@ -14,6 +14,8 @@ from typing import Any
 import flask
 import pytest
 from asgiref.sync import iscoroutinefunction
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
 
 from onboard360_async.errors import ConfigurationError, PayloadError
 from onboard360_async.webhooks import Event, aiohttp, answers, asgi, bodies, django, wsgi
@@ -161,6 +163,17 @@ async def test_no_websocket_is_opened(desk: Desk) -> None:
     """It is closed, and no failure that anybody could cause."""
     sent = await played(asgi.app(desk.verifier, desk.receive), type="websocket")
     assert sent == [{"type": "websocket.close"}]
+
+
+async def test_a_mount_wants_a_slash(desk: Desk) -> None:
+    """Starlette redirects a POST without one, which a sender may not follow; a route is what it says."""
+    hook = asgi.app(desk.verifier, desk.receive)
+    message = {"type": "http.request", "body": BODY}
+    routed = await played(Starlette(routes=[Route("/hook", hook)]), message)
+    mounted = [
+        await played(Starlette(routes=[Mount("/hook", hook)]), message, path=path) for path in ("/hook", "/hook/")
+    ]
+    assert [sent[0]["status"] for sent in (routed, *mounted)] == [200, 307, 200]
 
 
 async def test_an_endpoint_that_takes_a_model_answers_before_anything_is_verified(desk: Desk) -> None:

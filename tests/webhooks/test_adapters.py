@@ -3,6 +3,7 @@
 import gzip
 import json
 import logging
+import socket
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 
@@ -13,7 +14,7 @@ from onboard360_async.errors import InboxError, TimestampError
 from onboard360_async.webhooks import ClientCreated, UnknownEvent, sign
 from onboard360_async.webhooks.factories import SECRET, client_created, unknown_event
 from tests.webhooks.frameworks import CHUNKLESS, MOST, NAMES, Desk, house
-from tests.webhooks.wire import Headers, Reply, ask, chunks, head, post, signed
+from tests.webhooks.wire import PATIENCE_S, Headers, Reply, ask, chunks, head, post, signed
 
 DESK = Desk()
 EMAIL = "zoë@example.com"
@@ -245,6 +246,16 @@ def test_a_gzip_bomb_bursts_nowhere(port: int) -> None:
     bomb = gzip.compress(bytes(MOST * 500))
     assert len(bomb) < MOST
     refused(post(port, "/hook", bomb, [*signed(bomb), ("Content-Encoding", "gzip")]), 400)
+
+
+@pytest.mark.parametrize("name", ["aiohttp"], indirect=True)
+def test_a_gzip_bomb_is_not_inflated_after_its_answer(ports: Mapping[str, int], name: str) -> None:
+    """The connection ends with the answer; aiohttp would read on for ten seconds, and inflate all it gets."""
+    headers = [("Content-Encoding", "gzip"), ("Content-Length", "1000000")]
+    with socket.create_connection(("127.0.0.1", ports[name]), timeout=PATIENCE_S) as connection:
+        connection.sendall(head("/hook", headers) + gzip.compress(bytes(100_000)))
+        said = b"".join(iter(lambda: connection.recv(1_000), b""))
+    assert said.startswith(b"HTTP/1.1 400 ")
 
 
 def test_a_body_that_is_not_encoded_says_so(port: int) -> None:

@@ -26,8 +26,11 @@ WRONG = [(settings.SIGNATURE_HEADER, "sha256=" + "0" * 64)]
 def on_a_loop(server: Any) -> Iterator[int]:
     """The port of a server that needs a loop."""
     with hosts.loop_in_a_thread() as run:
-        yield run(server.__aenter__())
-        run(server.__aexit__(None, None, None))
+        port = run(server.__aenter__())
+        try:
+            yield port
+        finally:
+            run(server.__aexit__(None, None, None))
 
 
 @contextmanager
@@ -66,6 +69,11 @@ def test_every_framework_has_its_example() -> None:
     """One each, and no block in the section that nobody runs."""
     assert EXAMPLES.keys() == SERVERS.keys()
     assert SECTION.count("```python") == len(SERVERS)
+
+
+def test_the_limit_in_the_guide_is_the_one_that_holds() -> None:
+    """It is written for people there, and once for the program."""
+    assert f"`max_body_bytes`, which is {settings.WEBHOOK_MAX_BODY_BYTES // 1024} KiB" in SECTION
 
 
 @pytest.mark.parametrize("name", SERVERS)

@@ -11,7 +11,7 @@ from onboard360_async import settings
 from onboard360_async.webhooks import sign
 from onboard360_async.webhooks.factories import SECRET
 
-__all__ = ["Headers", "Reply", "ask", "chunks", "head", "post", "signed"]
+__all__ = ["PATIENCE_S", "Headers", "Reply", "ask", "chunks", "head", "post", "signed"]
 
 Headers = Sequence[tuple[str, str | bytes]]
 PATIENCE_S = 8.0  # for an answer, which must come at once
