@@ -201,6 +201,7 @@ def django_reads_first(get_response: Callable[[Any], Any]) -> Callable[[Any], An
             request.read(BITE)
         elif request.path == "/kept":
             _ = request.body
+            request.read()  # and again, which Django allows
         return get_response(request)
 
     return middleware

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import inspect
 import io
 import logging
 import subprocess
@@ -13,6 +14,9 @@ from typing import Any
 
 import flask
 import pytest
+from aiohttp import StreamReader, web
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.test_utils import make_mocked_request
 from asgiref.sync import iscoroutinefunction
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
@@ -131,15 +135,19 @@ async def played(
     return sent
 
 
-@pytest.mark.parametrize("make", [lambda desk: asgi.app(desk.verifier, desk.receive), fastapi_app])
+@pytest.mark.parametrize(
+    ("make", "statuses"),
+    [(lambda desk: asgi.app(desk.verifier, desk.receive), []), (fastapi_app, [400])],
+    ids=["app", "verified"],
+)
 async def test_a_sender_that_leaves_in_the_middle(
-    desk: Desk, make: Callable[[Desk], Any], caplog: pytest.LogCaptureFixture
+    desk: Desk, make: Callable[[Desk], Any], statuses: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody receives half an event, and nothing is raised or logged with a traceback."""
     part = {"type": "http.request", "body": BODY[:9], "more_body": True}
     with caplog.at_level(logging.DEBUG):
         sent = await played(make(desk), part, {"type": "http.disconnect"})
-    assert [message.get("status", 400) for message in sent] in ([], [400, 400])
+    assert [message["status"] for message in sent if "status" in message] == statuses
     assert desk.events == []
     assert not [record for record in caplog.records if record.exc_info]
 
@@ -150,6 +158,21 @@ async def test_a_body_in_pieces(desk: Desk) -> None:
     sent = await played(asgi.app(desk.verifier, desk.receive), *pieces, {"type": "http.request"})
     assert sent[0]["status"] == 200
     assert [event.body for event in desk.events] == [BODY]
+
+
+async def test_chunks_count_and_not_what_is_declared_beside_them(desk: Desk) -> None:
+    """A sender that says both must not make a failure of it."""
+    headers = [*signed(BODY), ("Transfer-Encoding", "chunked"), ("Content-Length", str(len(BODY) + 1))]
+    sent = await played(asgi.app(desk.verifier, desk.receive), {"type": "http.request", "body": BODY}, headers=headers)
+    assert sent[0]["status"] == 200
+
+
+@pytest.mark.parametrize("declared", [True, False])
+async def test_what_a_dependency_may_not_do_before(desk: Desk, declared: bool) -> None:
+    """The error says what to do instead."""
+    headers = [*signed(BODY), *([("Content-Length", str(len(BODY)))] if declared else [])]
+    with pytest.raises(ConfigurationError, match=r"read it by `await request\.body\(\)`"):
+        await played(fastapi_app(desk), {"type": "http.request", "body": BODY}, headers=headers, path="/lost")
 
 
 async def test_an_app_that_runs_bare(desk: Desk) -> None:
@@ -299,6 +322,17 @@ async def test_a_limit_of_django_that_is_lower_holds_too(desk: Desk, most: int |
     assert len(desk.events) == (2 if status == 200 else 0)
 
 
+async def test_no_more_of_a_spooled_body_is_read_than_the_limit(desk: Desk) -> None:
+    """Django under ASGI has written it to disk by then, however large; it must not come to memory."""
+    configure_django()
+    from django.core.handlers.asgi import ASGIRequest
+
+    spooled = io.BytesIO(bytes(MOST * 9))
+    scope = {"type": "http", "method": "POST", "path": "/hook", "headers": [(b"transfer-encoding", b"chunked")]}
+    answer = await django.view(desk.verifier, desk.receive)(ASGIRequest(scope, spooled))
+    assert (answer.status_code, spooled.tell()) == (413, MOST + 1)
+
+
 def test_what_django_may_not_do_before(desk: Desk) -> None:
     """The error says what to do instead."""
     configure_django()
@@ -308,6 +342,41 @@ def test_what_django_may_not_do_before(desk: Desk) -> None:
     request.read()
     with pytest.raises(ConfigurationError, match=r"read by `request\.body`"):
         django.view(desk.verifier, desk.plain)(request)
+
+
+# --- aiohttp ----------------------------------------------------------------------------------------------------------
+
+
+def aiohttp_request(*, body: bytes = b"", error: Exception | None = None) -> web.Request:
+    """A request whose body comes, and then may break off."""
+    stream = StreamReader(BaseProtocol(asyncio.get_running_loop()), 2**16, loop=asyncio.get_running_loop())
+    stream.feed_data(body)
+    if error is None:
+        stream.feed_eof()
+    else:
+        stream.set_exception(error)
+    return make_mocked_request("POST", "/hook", headers=dict(signed(BODY)), payload=stream)
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(), TimeoutError(), web.RequestPayloadError()])
+async def test_a_body_that_breaks_off_is_no_failure_of_aiohttp(desk: Desk, error: Exception) -> None:
+    """It is refused; a log full of tracebacks is nothing that a stranger may write."""
+    answer = await aiohttp.handler(desk.verifier, desk.receive)(aiohttp_request(body=BODY, error=error))
+    assert answer.status == 400
+    assert desk.events == []
+
+
+async def test_what_a_middleware_of_aiohttp_may_not_do_before(desk: Desk) -> None:
+    """The error says what to do instead."""
+    request = aiohttp_request(body=BODY)
+    await request.content.read()
+    with pytest.raises(ConfigurationError, match=r"read by `await request\.read\(\)`"):
+        await aiohttp.handler(desk.verifier, desk.receive)(request)
+
+
+async def test_the_handler_of_aiohttp_is_a_coroutine_function(desk: Desk) -> None:
+    """It warns of others."""
+    assert inspect.iscoroutinefunction(aiohttp.handler(desk.verifier, desk.receive))
 
 
 # --- the head -----------------------------------------------------------------------------------------------------
@@ -331,8 +400,3 @@ def test_a_length_that_is_no_number(length: str) -> None:
 def test_a_body_that_is_not_encoded(encoding: str | None) -> None:
     """However it says so."""
     bodies.check_before_reading("POST", encoding, None, MOST)
-
-
-async def test_the_handler_of_aiohttp_is_one_of_its_own(desk: Desk) -> None:
-    """A coroutine function, without a warning about bare ones."""
-    assert asyncio.iscoroutinefunction(aiohttp.handler(desk.verifier, desk.receive))
