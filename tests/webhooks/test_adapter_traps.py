@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import inspect
 import io
 import logging
 import subprocess
@@ -372,11 +371,6 @@ async def test_what_a_middleware_of_aiohttp_may_not_do_before(desk: Desk) -> Non
     await request.content.read()
     with pytest.raises(ConfigurationError, match=r"read by `await request\.read\(\)`"):
         await aiohttp.handler(desk.verifier, desk.receive)(request)
-
-
-async def test_the_handler_of_aiohttp_is_a_coroutine_function(desk: Desk) -> None:
-    """It warns of others."""
-    assert inspect.iscoroutinefunction(aiohttp.handler(desk.verifier, desk.receive))
 
 
 # --- the head -----------------------------------------------------------------------------------------------------
