@@ -165,8 +165,8 @@ def sign(payload: bytes | str, secret: str, form: FormName = "raw") -> str:
     """The signature of a body, as the header X-360onboard-Signature says it: for tests, and for doubles of the service.
 
     `form`: what of the body is signed; "raw" the bytes as they are, "js" or "python" as a sender with the one or the
-    other sample of the API page. ConfigurationError for a secret or form that is none; ValidationError... no: a body
-    that is no JSON has no other form, and is a PayloadError.
+    other sample of the API page. ConfigurationError for a secret or form that is none; PayloadError for a body that is
+    no JSON, which has no other form.
     """
     (checked,) = _checked((secret,))
     (name,) = _checked_forms((form,))
