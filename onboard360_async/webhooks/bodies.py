@@ -156,13 +156,13 @@ def _read_stream(environ: Mapping[str, Any], body: Body, wanted: int, *, least: 
     if request is None:
         body.read(environ["wsgi.input"], wanted)
         return
+    if "_cached_data" in vars(request):  # somebody has read it by `get_data()`, `data` or `json`
+        body.add(request.get_data())
+        return
     seen = "stream" in vars(request)
     body.read(request.stream, wanted)
     if seen and body.size < least:
-        body.clear()
-        body.add(request.get_data())  # what it kept, which is nothing if it was told to keep nothing
-        if body.size < least:
-            raise read_too_early("before it, call `request.get_data()` without `cache=False`, or not at all.")
+        raise read_too_early("before it, call `request.get_data()` without `cache=False`, or not at all.")
 
 
 @contextmanager

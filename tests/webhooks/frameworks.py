@@ -153,7 +153,7 @@ def fastapi_app(desk: Desk) -> FastAPI:
         await desk.receive(event)
 
     @app.post("/model")
-    async def model(payload: dict[str, object], event: verified) -> None:
+    async def model(payload: dict[str, int], event: verified) -> None:
         await desk.receive(event)
 
     return app

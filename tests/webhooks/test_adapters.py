@@ -352,6 +352,12 @@ def test_a_body_that_was_read_and_kept_has_the_same_limit(ports: Mapping[str, in
     refused(post(ports[name], "/kept", padded(MOST + 1), chunked=True), 413)
 
 
+@pytest.mark.parametrize("name", MIDDLE, indirect=True)
+def test_an_empty_body_that_was_read_and_kept_is_empty(ports: Mapping[str, int], name: str) -> None:
+    """Anybody may send one: it is refused, and no error of the developer's."""
+    refused(post(ports[name], "/kept", b"", [], chunked=True), 401)
+
+
 # --- what is told ---------------------------------------------------------------------------------------------------
 
 
