@@ -4,13 +4,14 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import budget, imports, rates, stores
+from benchmarks import budget, imports, rates, stores, webhooks
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
     "rates": lambda _: asyncio.run(rates.main()),
     "budget": budget.main,
     "stores": stores.main,
     "imports": imports.main,
+    "webhooks": webhooks.main,
 }
 
 

@@ -288,8 +288,7 @@ class AsyncOnboard360:
         named, and without it a crash loses what was known of them. A row whose answer was lost is looked for, and sent
         again only if it is shown that nobody was created (`on_ambiguous="hold"`: never). `form` ("csv", "tsv", "jsonl",
         "json", "xlsx"), `delimiter` and `encoding` say how a file is to be read where it does not do so itself.
-        `events_from`: stored `client.created` webhooks, for links that no answer told: an inbox, which may be in use,
-        or a file with a JSON object a line; or several of these.
+        `events_from`: inboxes, also in use, or files of `client.created` webhooks (a JSON object a line), for links.
         `rules`: see `Rules`.
         UNDOCUMENTED: whether the service writes to those who are added; take it that it does.
         ConfigurationError for what cannot work; `load` and `run` raise what is wrong with the list or the service.

@@ -1,4 +1,4 @@
-"""The budget's benchmark: what it plays in virtual time is repeatable, and ours meets no 429 in it."""
+"""The benchmarks: the budget's says the same each time, and ours meets no 429 in it; the webhooks' measures all."""
 
 import subprocess
 import sys
@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import budget
+from benchmarks import budget, endpoints, webhooks
 from benchmarks.clients import CLIENTS, OURS, Client, chosen
 from benchmarks.matrix import SERVERS, print_head, print_row, row_of, spread
 from benchmarks.minute import Job, play
+from onboard360_async.webhooks.factories import client_created
 
 ROOT = Path(__file__).parents[1]
 FEW = Job(requests=250, workers=64)
@@ -63,6 +64,30 @@ def test_the_command_names_its_options(capsys: pytest.CaptureFixture[str]) -> No
         [sys.executable, "-m", "benchmarks", "bugdet"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, "rates, budget" in done.stderr) == (1, True)
+
+
+def test_only_what_looks_at_the_signature_is_measured() -> None:
+    """Each of ours gives a figure; a way that takes a body that nobody has signed is no peer."""
+    ways = {webhooks.FLOOR: webhooks.floor, **webhooks.ours()}
+    took = webhooks.measured(ways, rounds=2, calls=1)
+    assert list(took) == list(ways)
+    assert min(took.values()) > 0
+    with pytest.raises(AssertionError, match="credulous"):
+        webhooks.measured({"credulous": len}, rounds=1, calls=1)
+
+
+async def test_each_endpoint_answers_and_tells_what_it_cost() -> None:
+    """Real servers, in processes of their own; whatever is not answered 200 would end the benchmark."""
+    took = await endpoints.sent(rounds=1, requests=20)
+    assert [(kind, len(rounds), min(rounds) > 0) for kind, rounds in took.items()] == [
+        (kind, 1, True) for kind in ("bare", "verified", "kept", "kept and handled")
+    ]
+
+
+async def test_an_inbox_acknowledges_all_that_it_is_given() -> None:
+    """Fewer than may wait at once, too."""
+    events = [client_created(client_id=str(number)) for number in range(5)]
+    assert await endpoints.acknowledged(16, list(events)) > 0
 
 
 def test_the_pictures_are_there_and_small() -> None:

@@ -18,11 +18,15 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 GUIDES = sorted((ROOT / "onboard360_async" / "guides").glob("*.md"))
 PAGES = {path.name: path for path in (ROOT / "README.md", *GUIDES)}
+# Its blocks are servers: tests/webhooks/test_examples.py runs each of them, and sends it webhooks.
+SERVERS = re.compile(r"^## Receive them$.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
 BLOCKS = {
     f"{name} {number}": block
     for name, path in PAGES.items()
-    for number, block in enumerate(re.findall(r"^```python\n(.*?)^```", path.read_text(), re.MULTILINE | re.DOTALL))
+    for number, block in enumerate(
+        re.findall(r"^```python\n(.*?)^```", SERVERS.sub("", path.read_text()), re.MULTILINE | re.DOTALL)
+    )
 }
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import onboard360_async
+from onboard360_async import webhooks
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,10 +30,34 @@ def test_the_public_face_is_what_is_promised() -> None:
     assert all(getattr(onboard360_async, name) for name in onboard360_async.__all__)
 
 
+def test_the_public_face_of_webhooks_is_what_is_promised() -> None:
+    """These names and no others; what verifies them needs no framework, and the adapters stand beside it."""
+    assert set(webhooks.__all__) == {
+        "ClientCompleted",
+        "ClientCreated",
+        "ClientData",
+        "Diagnosis",
+        "Event",
+        "FlowCreated",
+        "FlowData",
+        "Inbox",
+        "Router",
+        "UnknownData",
+        "UnknownEvent",
+        "WebhookVerifier",
+        "diagnose",
+        "sign",
+    }
+    assert set(webhooks.__all__) <= set(dir(webhooks))
+    assert all(getattr(webhooks, name) for name in webhooks.__all__)
+
+
 def test_a_misspelt_name_is_an_attribute_error() -> None:
     """As with any module."""
     with pytest.raises(AttributeError, match="AsyncOnboard361"):
         _ = onboard360_async.AsyncOnboard361  # type: ignore[attr-defined]  # that mypy sees it, too, is the point
+    with pytest.raises(AttributeError, match="WebhookVerifyer"):
+        _ = webhooks.WebhookVerifyer  # type: ignore[attr-defined]  # the same
 
 
 @pytest.mark.parametrize(
@@ -43,6 +68,9 @@ def test_a_misspelt_name_is_an_attribute_error() -> None:
         ("from onboard360_async import Client, NewClient", ("aiohttp", "cattrs")),
         ("from onboard360_async import AsyncOnboard360", ("click", "rich", "onboard360_async.sandbox", "aiohttp.web")),
         ("import onboard360_async.sandbox", ("onboard360_async.api", "onboard360_async.settings", "cattrs")),
+        ("import onboard360_async.webhooks", ("aiohttp", "attrs", "asyncio", "json", "hashlib", "sqlite3")),
+        ("from onboard360_async.webhooks import WebhookVerifier, sign, diagnose", ("aiohttp", "asyncio", "sqlite3")),
+        ("from onboard360_async.webhooks import Inbox, Router, factories", ("aiohttp", "cattrs", "click")),
     ],
 )
 def test_a_part_costs_only_what_it_needs(statement: str, absent: tuple[str, ...]) -> None:

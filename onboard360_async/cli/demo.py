@@ -1,16 +1,20 @@
-"""`onboard360 demo`: the sandbox, a shipped list of 250 people, and the real client between them."""
+"""`onboard360 demo`: the sandbox, a shipped list of 250 people, the real client between them, and the webhooks back."""
 
 import asyncio
 import csv
 import io
 import shutil
+import socket
 import sys
 import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
 import click
+from aiohttp import web
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +24,9 @@ from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.running import run_import
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.transport.options import Event
+from onboard360_async.webhooks import ClientCreated, Inbox, WebhookVerifier
+from onboard360_async.webhooks import Event as Told
+from onboard360_async.webhooks.aiohttp import handler
 
 __all__ = ["demo"]
 
@@ -47,7 +54,7 @@ class _Watch:
 @click.option("--window", "window_s", default=5.0, show_default=True, help="Seconds that the sandbox's minute lasts.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where list and results go (default: a new one).")
 def demo(window_s: float, folder: Path | None) -> int:
-    """Import 250 people into a sandbox on this machine, at the real pace of a shortened minute."""
+    """Import 250 people into a sandbox on this machine, at the real pace of a shortened minute; get its webhooks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # piped, too, it must read in the order in which it happens
     if folder is None:
@@ -60,7 +67,13 @@ def demo(window_s: float, folder: Path | None) -> int:
 
 async def _show(people: Path, window_s: float) -> int:
     watch = _Watch()
-    async with Sandbox(window_s=window_s) as sandbox:
+    told: list[Told] = []
+
+    async def note(event: Told) -> None:
+        told.append(event)
+
+    inbox = Inbox(people.with_name("inbox.db"), note)
+    async with Sandbox(window_s=window_s) as sandbox, _receiving(sandbox, inbox):
         click.secho(f"The sandbox plays 360Onboard at {sandbox.url}", bold=True)
         click.echo(f"Its minute lasts {window_s:g} seconds here: 100 requests in any {window_s:g} s, as 100 in 60 s.\n")
         click.secho(f"onboard360 import {people} --campaign '{_CAMPAIGN}' --skip-invalid --yes", bold=True)
@@ -74,6 +87,9 @@ async def _show(people: Path, window_s: float) -> int:
             async for batch in api.iter_clients().batches():
                 count += len(batch)
             click.echo(f"{count} clients streamed back, {len(sandbox.clients())} are in the sandbox.")
+        await sandbox.delivered()
+        await inbox.work()  # a service has it done by `async with inbox.running()`
+        _show_webhooks(len(sandbox.deliveries), told, people.with_name("inbox.db"))
         click.secho("\nThe budget", bold=True)
         click.echo(
             f"{watch.granted} requests granted, {watch.waited_s / watch.granted:.2f} s waited for each on average;"
@@ -82,6 +98,30 @@ async def _show(people: Path, window_s: float) -> int:
         )
         click.echo(f"Look at {people.with_name('people.results.csv')}: every row, with its link.")
     return code
+
+
+@asynccontextmanager
+async def _receiving(sandbox: Sandbox, inbox: Inbox) -> AsyncIterator[None]:
+    """A service of one route that verifies and stores what the sandbox sends, on a free port of this machine."""
+    runner = web.AppRunner(app := web.Application())
+    listener = socket.create_server(("127.0.0.1", 0))
+    webhook = sandbox.add_webhook(f"http://127.0.0.1:{listener.getsockname()[1]}/webhooks")
+    app.router.add_post("/webhooks", handler(WebhookVerifier(webhook.secret), inbox.receive))
+    await runner.setup()
+    await web.SockSite(runner, listener).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+        inbox.close()
+
+
+def _show_webhooks(sent: int, told: Sequence[Told], inbox: Path) -> None:
+    """How many came, and one of them as a handler gets it."""
+    click.secho("\nThe webhooks", bold=True)
+    click.echo(f"{sent} were sent; {len(told)} were received, verified, stored in {inbox} and handled. The first one:")
+    if told and isinstance(told[0], ClientCreated):
+        click.echo(f"{told[0].name}  {told[0].data.email}  {told[0].data.link}")
 
 
 def _busiest(sandbox: Sandbox, window_s: float) -> int:

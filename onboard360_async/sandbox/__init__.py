@@ -4,9 +4,23 @@ Written from the API page alone: it imports nothing of the SDK, and the SDK reac
 can share the other's mistakes.
 """
 
+from onboard360_async.sandbox.deliveries import Attempt, Delivery
+from onboard360_async.sandbox.events import EVENTS
 from onboard360_async.sandbox.faults import KINDS
 from onboard360_async.sandbox.handle import Sandbox
 from onboard360_async.sandbox.recorder import RequestRecord
+from onboard360_async.sandbox.sealing import TAMPERINGS
 from onboard360_async.sandbox.store import StoreError
+from onboard360_async.sandbox.webhooks import Webhook
 
-__all__ = ["KINDS", "RequestRecord", "Sandbox", "StoreError"]
+__all__ = [
+    "EVENTS",
+    "KINDS",
+    "TAMPERINGS",
+    "Attempt",
+    "Delivery",
+    "RequestRecord",
+    "Sandbox",
+    "StoreError",
+    "Webhook",
+]

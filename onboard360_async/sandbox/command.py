@@ -2,21 +2,27 @@
 
 import argparse
 import asyncio
+import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, Never
 
+from onboard360_async.sandbox.events import EVENTS
 from onboard360_async.sandbox.faults import KINDS, parse_fault
 from onboard360_async.sandbox.handle import LIMIT, WINDOW_S, Sandbox
 from onboard360_async.sandbox.limiter import LIMITERS
+from onboard360_async.sandbox.sealing import TAMPERINGS
 from onboard360_async.sandbox.store import StoreError
+from onboard360_async.sandbox.webhooks import RETRIES, Webhook
 
-__all__ = ["PORT", "main"]
+__all__ = ["PORT", "VARIABLE", "main"]
 
 PORT: Final = 8360
+VARIABLE: Final = "ONBOARD360_WEBHOOK_SECRET"  # of the secret of webhooks
 _DONE: Final = 0
 _USAGE: Final = 2
 
@@ -34,8 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM, then 0; 2 with one line on stderr if that cannot be."""
     try:
         flags = _parser().parse_args(argv)
-        sandbox = _sandbox(flags)
-        asyncio.run(_serve(sandbox))
+        secret = _secret(flags.secret_file)
+        asyncio.run(_serve(_sandbox(flags, secret), is_new_secret=secret is None))
     except SystemExit:  # argparse, after --help
         return _DONE
     except KeyboardInterrupt:  # before anything was served
@@ -56,7 +62,7 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="onboard360 sandbox",
         description="Play 360Onboard on this machine: the documented API, with its limit and with faults on demand.",
-        epilog="Kinds of faults:\n" + "\n".join(f"  {kind:18}{what}" for kind, what in KINDS.items()),
+        epilog=f"Kinds of faults:\n{_lines(KINDS)}\n\nKinds of tampering:\n{_lines(TAMPERINGS)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -78,10 +84,89 @@ def _parser() -> _Parser:
         help="what is to go wrong, may be repeated; as in delay:method=POST,nth=3,delay=2"
         " (options: method, path, email, nth, times, probability, seed, delay, keep)",
     )
+    _add_webhook_flags(parser)
     return parser
 
 
-def _sandbox(flags: argparse.Namespace) -> Sandbox:
+def _lines(kinds: Mapping[str, str]) -> str:
+    return "\n".join(f"  {kind:21}{what}" for kind, what in kinds.items())
+
+
+def _add_webhook_flags(parser: argparse.ArgumentParser) -> None:
+    """Those that begin with `webhook_` are options of `Webhook`, of the same name; left out, they are None."""
+    group = parser.add_argument_group("webhooks", "The switches are about every --webhook.")
+    add = group.add_argument
+    add(
+        "--webhook",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="where to send webhooks, on this machine; may be repeated",
+    )
+    add(
+        "--webhook-secret-file",
+        dest="secret_file",
+        metavar="FILE",
+        help=f"sign with what is in this file (what is in {VARIABLE}, else a new secret)",
+    )
+    add("--webhook-events", metavar="NAME,…", type=_names, help=f"the events to send ({','.join(EVENTS)})")
+    add(
+        "--webhook-retries",
+        metavar="none|standard|SECONDS,…",
+        type=_retries,
+        help="when to send again what failed; the seconds before each"
+        f" (standard: {','.join(f'{wait_s:g}' for wait_s in RETRIES['standard'])})",
+    )
+    add("--webhook-time-scale", metavar="FACTOR", type=float, help="of those seconds; 0.001 makes seconds of hours (1)")
+    add("--webhook-duplicates", metavar="NUMBER", type=int, help="how many times more each is sent (0)")
+    add("--webhook-reorder", metavar="PROBABILITY", type=float, help="of being held back until the next is sent (0)")
+    add("--webhook-seed", metavar="NUMBER", type=int, help="of the dice that reorders (0)")
+    add("--tamper", dest="webhook_tamper", metavar="KIND", choices=TAMPERINGS, help="what is wrong with every webhook")
+    add("--allow-remote", action="store_true", help="send webhooks to other machines, too")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _retries(text: str) -> str | tuple[float, ...]:
+    try:
+        return text if text in RETRIES else tuple(map(float, text.split(",")))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be {' or '.join(RETRIES)} or seconds, as in 5,30; not {text!r}"
+        ) from None
+
+
+def _webhooks(flags: argparse.Namespace, secret: str | None) -> tuple[Webhook, ...]:
+    """The endpoints, all with the same secret and the same switches."""
+    switches = {
+        name.removeprefix("webhook_"): value
+        for name, value in vars(flags).items()
+        if name.startswith("webhook_") and value is not None
+    }
+    if not flags.webhook and (switches or flags.secret_file is not None):
+        raise _UsageError("switches of webhooks need a --webhook URL to be about")
+    webhooks: list[Webhook] = []
+    for url in flags.webhook:
+        webhooks.append(Webhook(url=url, secret=secret, **switches))
+        secret = webhooks[0].secret
+    return tuple(webhooks)
+
+
+def _secret(path: str | None) -> str | None:
+    """From the file, else from the environment; None if neither is given. Never from a flag, which others can see."""
+    if path is None:
+        return os.environ.get(VARIABLE) or None
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        raise _UsageError(
+            f"cannot read a secret from {path}: {getattr(error, 'strerror', None) or 'no UTF-8'}"
+        ) from None
+
+
+def _sandbox(flags: argparse.Namespace, secret: str | None) -> Sandbox:
     sandbox = Sandbox(
         api_keys=flags.key,
         limit=flags.limit,
@@ -93,6 +178,8 @@ def _sandbox(flags: argparse.Namespace) -> Sandbox:
         port=flags.port,
         campaigns=flags.campaign,
         allow_live_keys=flags.allow_live_keys,
+        webhooks=_webhooks(flags, secret),
+        allow_remote=flags.allow_remote,
     )
     for text in flags.fault:
         kind, options = parse_fault(text)
@@ -100,7 +187,7 @@ def _sandbox(flags: argparse.Namespace) -> Sandbox:
     return sandbox
 
 
-async def _serve(sandbox: Sandbox) -> None:
+async def _serve(sandbox: Sandbox, *, is_new_secret: bool) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     with _on_signals(lambda: loop.call_soon_threadsafe(stopped.set)):
@@ -110,6 +197,8 @@ async def _serve(sandbox: Sandbox) -> None:
                 f"export ONBOARD360_API_KEY={shlex.quote(sandbox.api_key)}\n"
                 f"export ONBOARD360_BASE_URL={sandbox.url}\n"
             )
+            if sandbox.webhooks and is_new_secret:
+                sys.stdout.write(f"export {VARIABLE}={sandbox.webhooks[0].secret}\n")
             sys.stdout.flush()
             await stopped.wait()
 

@@ -12,10 +12,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, Unpack
 
 from onboard360_async.sandbox import body
+from onboard360_async.sandbox.deliveries import Deliveries, Delivery
+from onboard360_async.sandbox.events import TRIGGERS
 from onboard360_async.sandbox.faults import Fault, FaultOptions, Faults
 from onboard360_async.sandbox.limiter import make_limiter
 from onboard360_async.sandbox.recorder import Recorder, RequestRecord
-from onboard360_async.sandbox.store import Store
+from onboard360_async.sandbox.store import Store, time_text
+from onboard360_async.sandbox.webhooks import Webhook, WebhookOptions
 
 if TYPE_CHECKING:
     from onboard360_async.sandbox.running import LoopThread, Running
@@ -40,7 +43,8 @@ class Sandbox:
     stale listings, `now` dates what is created,
     `new_id` and `new_code` name it and must not repeat themselves. `db` is a file that keeps the state, `port` 0 a
     free one, `link_origin` where links lead (to the sandbox itself). `campaigns` are names, or pairs of id and name.
-    Keys that begin with `sk_live_` are refused unless `allow_live_keys`: they have no place in a double.
+    Keys that begin with `sk_live_` are refused unless `allow_live_keys`: they have no place in a double. `webhooks`
+    are URLs or `Webhook`s, see `add_webhook`; those of other machines are refused unless `allow_remote`.
 
     ValueError for options that cannot be meant; on entering, StoreError for a `db` and OSError for a `port` that
     cannot be used.
@@ -64,6 +68,8 @@ class Sandbox:
         campaigns: Iterable[str | tuple[str, str]] | None = None,
         allow_live_keys: bool = False,
         link_origin: str | None = None,
+        webhooks: Iterable[str | Webhook] = (),
+        allow_remote: bool = False,
     ) -> None:
         if not 0 <= port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {port}")
@@ -80,6 +86,10 @@ class Sandbox:
         self._link_origin = link_origin
         self._faults = Faults()
         self._recorder = Recorder()
+        self._deliveries = Deliveries()
+        self._allow_remote = allow_remote
+        for webhook in [webhooks] if isinstance(webhooks, str) else webhooks:
+            self._add_webhook(Webhook(url=webhook) if isinstance(webhook, str) else webhook)
         self._running: Running | None = None
         self._thread: LoopThread | None = None
 
@@ -121,7 +131,10 @@ class Sandbox:
         company_name: str | None = None,
         phone: str | None = None,
     ) -> str:
-        """Create a client without a request, and get its id; ValueError where the API would refuse it."""
+        """Create a client without a request, and get its id; ValueError where the API would refuse it.
+
+        The webhooks hear of it as they do of one that came by a request.
+        """
         new = body.check(
             {
                 "campaign_id": campaign_id,
@@ -132,7 +145,7 @@ class Sandbox:
                 "phone": phone,
             }
         )
-        client = self._up.store.add_client(new)
+        client = self._up.service.add_client(new)
         if client is None:
             raise ValueError(f"there is no campaign {campaign_id}")
         return client.id
@@ -157,6 +170,65 @@ class Sandbox:
     def clear_faults(self) -> None:
         """From now on all goes well."""
         self._faults.clear()
+
+    # --- webhooks ---
+
+    @property
+    def webhooks(self) -> tuple[Webhook, ...]:
+        """The endpoints, with their secrets."""
+        return self._deliveries.webhooks
+
+    def add_webhook(self, url: str, **options: Unpack[WebhookOptions]) -> Webhook:
+        """From now on what happens is sent there; ValueError for what cannot be meant, and for other machines.
+
+        `secret` signs (a new one, to be read from the result), `events` are sent (all). `retries` "none", "standard"
+        or the seconds before each, times `time_scale`. `duplicates`: how many times more each is sent. `reorder`: the
+        probability, with `seed`, that one is held back until the next is sent. `tamper`: one of `TAMPERINGS`.
+        """
+        return self._add_webhook(Webhook(url=url, **options))
+
+    def _add_webhook(self, webhook: Webhook) -> Webhook:
+        if not (webhook.is_local or self._allow_remote):
+            raise ValueError(
+                "webhooks are sent to this machine only (localhost, 127.0.0.1 or [::1]), unless other machines are"
+                " allowed (allow_remote=True, --allow-remote)"
+            )
+        self._deliveries.add_webhook(webhook)
+        return webhook
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """What was sent to the endpoints, oldest first; still there when the sandbox has ended."""
+        return self._deliveries.records()
+
+    async def delivered(self) -> None:
+        """Wait until no delivery is pending; what is held back is sent now.
+
+        All retries included: with the "standard" ones of an endpoint that never answers 2xx that is more than an
+        hour, unless a `time_scale` shortens it.
+        """
+        import asyncio  # only here, so that importing the sandbox does not cost it
+
+        await asyncio.wrap_future(self._deliveries.ended())
+
+    def wait_delivered(self, *, timeout_s: float | None = None) -> None:
+        """`delivered` for a program that blocks; TimeoutError if that takes longer, RuntimeError on a loop."""
+        if _is_on_a_loop():
+            raise RuntimeError("this would block the running loop; `await sandbox.delivered()` does not")
+        self._deliveries.ended().result(timeout_s)
+
+    def resend(self, delivery_id: str) -> Delivery:
+        """Send the bytes of a logged delivery again, as a new one; ValueError if the log does not have it."""
+        return self._deliveries.resend(delivery_id)
+
+    def trigger(self, event: str, *, client_id: str) -> list[Delivery]:
+        """Send an event by hand, dated now, and get its deliveries; ValueError for an unknown event or client."""
+        if event not in TRIGGERS:
+            raise ValueError(f"{event!r} cannot be triggered; choose one of: {', '.join(TRIGGERS)}")
+        client = self._up.store.client(client_id)
+        if client is None:
+            raise ValueError(f"there is no client {client_id}")
+        return self._up.service.tell_created(client, timestamp=time_text(self._now()))
 
     # --- running ---
 
@@ -208,6 +280,7 @@ class Sandbox:
                 store=store,
                 faults=self._faults,
                 recorder=self._recorder,
+                deliveries=self._deliveries,
                 limiter=self._limiter,
                 retry_after=self._retry_after,
                 clock=self._clock,
@@ -233,6 +306,16 @@ class Sandbox:
             store.close()
             raise
         return store
+
+
+def _is_on_a_loop() -> bool:
+    import asyncio  # as above
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _checked_keys(keys: Iterable[str] | None, *, allow_live_keys: bool) -> tuple[str, ...]:

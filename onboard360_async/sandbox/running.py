@@ -10,6 +10,7 @@ from typing import Final, Self
 from aiohttp import web
 from attrs import frozen
 
+from onboard360_async.sandbox.courier import Courier
 from onboard360_async.sandbox.server import Service
 from onboard360_async.sandbox.store import Store
 
@@ -32,6 +33,7 @@ class Running:
     url: str
     service: Service
     runner: web.AppRunner
+    courier: Courier
 
     @property
     def store(self) -> Store:
@@ -46,14 +48,18 @@ class Running:
         )
         await runner.setup()
         await web.SockSite(runner, listener).start()
-        return cls(url, service, runner)
+        courier = Courier(service.deliveries, clock=service.clock)
+        service.deliveries.attach(courier)
+        return cls(url, service, runner, courier)
 
     async def stop(self) -> None:
-        """Close the port and all connections, also those whose answer is still waiting, and the store."""
+        """Close the port and all connections, also those whose answer is still waiting, and the store; send no more."""
         await self.service.stop_waiting()
         try:
             await self.runner.cleanup()
         finally:
+            self.service.deliveries.detach()
+            await self.courier.close()
             self.store.close()
 
 

@@ -14,10 +14,13 @@ from aiohttp.typedefs import Handler
 from attrs import define, field
 
 from onboard360_async.sandbox import body
+from onboard360_async.sandbox.body import NewClient
+from onboard360_async.sandbox.deliveries import Deliveries, Delivery
+from onboard360_async.sandbox.events import CLIENT_CREATED, client_created
 from onboard360_async.sandbox.faults import API_PATH, CLIENTS, OF_LISTINGS, Fault, Faults, parse_fault
 from onboard360_async.sandbox.limiter import SlidingLog
 from onboard360_async.sandbox.recorder import Recorder
-from onboard360_async.sandbox.store import Store
+from onboard360_async.sandbox.store import Store, StoredClient
 
 __all__ = ["FAULT_HEADER", "Listing", "Service"]
 
@@ -39,6 +42,7 @@ class Service:
     store: Store
     faults: Faults
     recorder: Recorder
+    deliveries: Deliveries
     limiter: SlidingLog | None
     retry_after: bool  # UNDOCUMENTED: the page promises no Retry-After
     clock: Callable[[], float]
@@ -57,6 +61,26 @@ class Service:
         """Drop the connections of answers that wait, and forget late commits: nobody needs to wait for them."""
         self._stopping.set()
         await asyncio.gather(*self._late)
+
+    # --- what is also done without a request ---
+
+    def add_client(self, new: NewClient) -> StoredClient | None:
+        """Create a client and tell the webhooks, or None if there is no such campaign.
+
+        UNDOCUMENTED: whether a webhook may come before the answer; it may. Pinned by tests/sandbox/test_webhooks.py
+        (test_the_answer_does_not_wait_for_the_webhook).
+        """
+        client = self.store.add_client(new)
+        if client is not None:
+            self.tell_created(client, timestamp=client.created_at)
+        return client
+
+    def tell_created(self, client: StoredClient, *, timestamp: str) -> list[Delivery]:
+        """Tell the webhooks that this client was created, as of this time."""
+        if not self.deliveries.is_heard(CLIENT_CREATED):
+            return []
+        campaign = self.store.campaign_of(client)
+        return self.deliveries.fire(client_created(client, campaign, origin=self.origin, timestamp=timestamp))
 
     # --- before the calls ---
 
@@ -182,7 +206,7 @@ class Service:
             new = body.read(await request.read())
         except body.BodyError as error:
             return _problem(400, "Bad request", str(error))
-        client = self.store.add_client(new)
+        client = self.add_client(new)
         if client is None:
             return _problem(404, "Not found", "There is no campaign with this campaign_id.")
         return _json(201, {"client": client.as_json(origin=self.origin)})

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from onboard360_async.sandbox.body import NewClient
 
-__all__ = ["Store", "StoreError", "StoredCampaign", "StoredClient"]
+__all__ = ["Store", "StoreError", "StoredCampaign", "StoredClient", "time_text"]
 
 _APPLICATION: Final = 0x33363053  # "360S": marks a file as ours
 _VERSION: Final = 1  # of the tables below
@@ -138,7 +138,7 @@ class Store:
     ) -> str:
         """Publish a campaign and get its id; ValueError if the id is taken."""
         id_ = self._new_id() if id_ is None else id_
-        created_at = created_at or _text_of(self._now())
+        created_at = created_at or time_text(self._now())
         row = (id_, name, created_at, updated_at or created_at)
         try:
             with self._lock:
@@ -159,6 +159,18 @@ class Store:
             rows = self._db.execute("SELECT id, name, created_at, updated_at FROM campaigns ORDER BY seq").fetchall()
         return [StoredCampaign._make(row) for row in rows]
 
+    def campaign_of(self, client: StoredClient) -> StoredCampaign:
+        """The campaign that the client is in; there is one, since none is ever taken away."""
+        query = "SELECT id, name, created_at, updated_at FROM campaigns WHERE id = ?"
+        with self._lock:
+            return StoredCampaign._make(self._db.execute(query, (client.campaign_id,)).fetchone())
+
+    def client(self, id_: str) -> StoredClient | None:
+        """The client of this id, or None."""
+        with self._lock:
+            row = self._db.execute("SELECT * FROM clients WHERE id = ?", (id_,)).fetchone()
+        return None if row is None else StoredClient._make(row)
+
     def add_client(self, new: NewClient) -> StoredClient | None:
         """Create a client, or None if there is no such campaign.
 
@@ -167,7 +179,7 @@ class Store:
         if not self.has_campaign(id_=new.campaign_id):
             return None
         names = (new.first_name, new.last_name, new.email, new.company_name, new.phone)
-        row = (self._new_id(), new.campaign_id, *names, self._new_code(), _text_of(self._now()))
+        row = (self._new_id(), new.campaign_id, *names, self._new_code(), time_text(self._now()))
         with self._lock:
             made = self._db.execute("INSERT INTO clients VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *", row)
             client = StoredClient._make(made.fetchone())
@@ -213,6 +225,6 @@ class Store:
         return clients
 
 
-def _text_of(moment: datetime) -> str:
-    """As the API page writes times: UTC, whole seconds, Z."""
+def time_text(moment: datetime) -> str:
+    """A moment as the API page writes times: UTC, whole seconds, Z."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,7 +1,4 @@
-"""The adapter of aiohttp.web: `web.post("/webhooks", handler(verifier, receive))`.
-
-Knows no signature, and aiohttp only once a handler is made.
-"""
+"""The adapter of aiohttp.web. Knows no signature, and aiohttp only once a handler is made."""
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -31,7 +28,12 @@ def handler(verifier: WebhookVerifier, receive: Receive) -> "Callable[[web.Reque
             answer = OK
         except WebhookError as error:
             answer = answer_to(error)
-        return web.Response(status=answer.status, text=answer.text, headers=dict(answer.headers))
+        response = web.Response(status=answer.status, text=answer.text, headers=dict(answer.headers))
+        if "Content-Encoding" in request.headers:  # or aiohttp goes on to inflate what nobody will read
+            await response.prepare(request)
+            await response.write_eof()
+            request.protocol.force_close()
+        return response
 
     return handle
 
@@ -48,7 +50,7 @@ async def _read(request: "web.Request", most: int) -> bytes:
     except (OSError, web.RequestPayloadError):
         raise PayloadError("The body broke off.") from None
     if body.size < request.content.total_bytes:  # somebody read before us; `request.read()` keeps what it reads
-        body = Body(most)
+        body.clear()
         body.add(await request.read())
         if body.size < request.content.total_bytes:
             raise read_too_early("before it, read by `await request.read()`, not from `request.content`.")

@@ -14,7 +14,7 @@ from math import ceil
 from typing import Final, NamedTuple
 
 from onboard360_async import settings
-from onboard360_async.errors import InboxError, WebhookError
+from onboard360_async.errors import WebhookError
 from onboard360_async.webhooks.events import Event
 
 __all__ = ["OK", "Answer", "Receive", "answer_to", "hand_on", "hand_on_blocking", "is_async"]
@@ -41,9 +41,9 @@ OK: Final = Answer(200)
 def answer_to(error: WebhookError) -> Answer:
     """The answer to a webhook that is not taken. Its reason is logged."""
     _LOG.warning("webhook refused (%d): %s", error.http_status, error.reason)
-    if isinstance(error, InboxError):
-        wait_s = settings.INBOX_RETRY_AFTER_S if error.retry_after_s is None else error.retry_after_s
-        return Answer(error.http_status, (("Retry-After", str(ceil(wait_s))),))
+    if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
+        wait_s = getattr(error, "retry_after_s", None)  # an InboxError may say it
+        return Answer(error.http_status, (("Retry-After", str(ceil(wait_s or settings.INBOX_RETRY_AFTER_S))),))
     return Answer(error.http_status, (("Allow", "POST"),) if error.http_status == HTTPStatus.METHOD_NOT_ALLOWED else ())
 
 

@@ -3,12 +3,12 @@
 Knows the two gateways of Python's web servers, ASGI and WSGI, and no framework but by what it leaves in them.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, MutableMapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, MutableMapping
+from contextlib import aclosing, contextmanager
 from http import HTTPStatus
 from typing import Any
 
-from onboard360_async.errors import ConfigurationError, PayloadError, WebhookError
+from onboard360_async.errors import ConfigurationError, Onboard360Error, PayloadError, WebhookError
 
 __all__ = [
     "Body",
@@ -74,6 +74,15 @@ class Body:
             raise _too_large(self._most)
         self._pieces.append(piece)
 
+    def read(self, stream: Any, wanted: int) -> None:
+        """As many as these of a stream that blocks, or fewer if it ends."""
+        while self.size < wanted and (piece := stream.read(wanted - self.size)):
+            self.add(piece)
+
+    def clear(self) -> None:
+        """Begin anew."""
+        self._pieces, self.size = [], 0
+
     def whole(self, declared: int | None = None) -> bytes:
         """All of them; PayloadError when they are fewer than was declared."""
         if self.size < (declared or 0):
@@ -134,21 +143,37 @@ def read_wsgi(environ: Mapping[str, Any], most: int) -> bytes:
     chunked = "HTTP_TRANSFER_ENCODING" in environ
     if chunked and not ends:  # its end could not be told, and on some servers reading on would wait for ever
         raise PayloadError("The body is chunked, which this WSGI server does not decode.")
-    request = environ.get("werkzeug.request")  # Flask's; its stream knows how much of it was read
-    seen = "stream" in getattr(request, "__dict__", ())
-    stream = environ["wsgi.input"] if request is None else request.stream
     to_its_end = ends and (chunked or declared is None)
     wanted = most + 1 if to_its_end else declared or 0
     body = Body(most)
-    try:
-        while body.size < wanted and (piece := stream.read(wanted - body.size)):
-            body.add(piece)
-    except OSError:
-        raise PayloadError("The body broke off.") from None
-    least = 1 if to_its_end else wanted
-    if request is not None and seen and body.size < least:
-        body = Body(most)
-        body.add(request.get_data())  # what it kept, which is nothing if it was told to keep nothing
-        if body.size < least:
-            raise read_too_early("before it, call `request.get_data()` without `cache=False`, or not at all.")
+    with _refusals():
+        _read_stream(environ, body, wanted, least=1 if to_its_end else wanted)
     return body.whole(None if to_its_end else wanted)
+
+
+def _read_stream(environ: Mapping[str, Any], body: Body, wanted: int, *, least: int) -> None:
+    request = environ.get("werkzeug.request")  # Flask's; its stream knows how much of it was read
+    if request is None:
+        body.read(environ["wsgi.input"], wanted)
+        return
+    if "_cached_data" in vars(request):  # somebody has read it by `get_data()`, `data` or `json`
+        body.add(request.get_data())
+        return
+    seen = "stream" in vars(request)
+    body.read(request.stream, wanted)
+    if seen and body.size < least:
+        raise read_too_early("before it, call `request.get_data()` without `cache=False`, or not at all.")
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What a stream raises, as what it means: Werkzeug raises answers, which Flask would make a 500 at this point."""
+    try:
+        yield
+    except Onboard360Error:
+        raise
+    except Exception as error:
+        status = getattr(error, "code", HTTPStatus.BAD_REQUEST if isinstance(error, OSError) else None)
+        if status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
+            raise
+        raise PayloadError("The body broke off, or is larger than Flask was told to allow.", status) from None

@@ -12,7 +12,7 @@ __all__ = ["view"]
 
 
 def view(verifier: WebhookVerifier, receive: Receive) -> Callable[[Any], Any]:
-    """A csrf-exempt view, `path("webhooks", view(...))`, that gives genuine events to `receive`; async if `receive` is.
+    """A csrf-exempt view, for a `path`, that gives genuine events to `receive`; it is async if `receive` is.
 
     A WebhookError of `receive` becomes its status; any other error is Django's to report (500).
     """
@@ -20,7 +20,8 @@ def view(verifier: WebhookVerifier, receive: Receive) -> Callable[[Any], Any]:
     from django.views.decorators.csrf import csrf_exempt
 
     def said(answer: Answer) -> HttpResponse:
-        return HttpResponse(answer.text, "text/plain", answer.status, headers=dict(answer.headers))
+        headers = {"Content-Length": len(answer.text), **dict(answer.headers)}
+        return HttpResponse(answer.text, "text/plain", answer.status, headers=headers)
 
     def blocking(request: Any) -> HttpResponse:
         try:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final, cast
 
 from onboard360_async import settings
+from onboard360_async.webhooks.canonical import js_form
 from onboard360_async.webhooks.events import (
     ClientCompleted,
     ClientCreated,
@@ -72,7 +73,7 @@ def _event(
     now = datetime.now(UTC)
     stamp = now.isoformat(timespec="seconds").replace("+00:00", "Z") if timestamp is None else timestamp
     payload = {"event": name, "data": {**example, **data}, "timestamp": stamp}
-    body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+    body = js_form(json.dumps(payload).encode())  # as the first sample of the API page would write it
     headers = (
         ("Content-Type", "application/json"),
         (settings.SIGNATURE_HEADER, sign(body, secret)),

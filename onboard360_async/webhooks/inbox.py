@@ -9,7 +9,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 
@@ -150,34 +149,34 @@ class Running:
 
     def __init__(self, inbox: Inbox) -> None:
         self._inbox = inbox
-        self._task: asyncio.Task[None] | None = None
+        self._work: tuple[Worker, asyncio.Task[None]] | None = None
         self._thread: threading.Thread | None = None
         self._stop: Callable[[], object] | None = None
         self._failed: BaseException | None = None
 
     async def __aenter__(self) -> Inbox:
-        await self._inbox.counts()  # what cannot be used is told now, not to the first sender
-        worker = self._inbox._worker()  # noqa: SLF001 - two halves of one thing
-        self._task = asyncio.create_task(worker.run())
+        try:
+            await self._inbox.counts()  # what cannot be used is told now, not to the first sender
+            worker = self._inbox._worker()  # noqa: SLF001 - two halves of one thing
+        except BaseException:
+            self._inbox.close()
+            raise
+        self._work = worker, asyncio.create_task(worker.run())
         self._inbox._workers.add(worker)  # noqa: SLF001 - the same
-        self._task.add_done_callback(lambda _: self._inbox._workers.discard(worker))  # noqa: SLF001 - the same
         return self._inbox
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        task, self._task = self._task, None
-        leaving = asyncio.current_task()
-        before = leaving.cancelling() if leaving is not None else 0
+        if self._work is None:
+            return
+        (worker, task), self._work = self._work, None
+        self._inbox._workers.discard(worker)  # noqa: SLF001 - the same
+        worker.stop()
         try:
-            if task is not None:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            await task
         finally:
             await asyncio.to_thread(self._inbox.close)
-        if leaving is not None and leaving.cancelling() > before:
-            raise asyncio.CancelledError  # it was not the worker's end alone: who leaves is to end, too
 
     def __enter__(self) -> Inbox:
         begun = threading.Event()

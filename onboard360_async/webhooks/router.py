@@ -112,7 +112,9 @@ class Router:
         return [route for route in self._routes if fnmatchcase(event, route.pattern)] or self._fallbacks
 
     def _route(self, pattern: str, handler: Callable[..., object], name: str | None) -> _Route:
-        chosen = name or f"{getattr(handler, '__module__', '')}.{getattr(handler, '__qualname__', repr(handler))}"
+        # An object that can be called has its class's name: an inbox has to know it again in the next process.
+        said = handler if hasattr(handler, "__qualname__") else type(handler)
+        chosen = name or f"{said.__module__}.{said.__qualname__}"
         if any(route.name == chosen for route in (*self._routes, *self._fallbacks)):
             raise ConfigurationError(f"There is a webhook handler {chosen} already; give this one a name of its own.")
         return _Route(pattern, chosen, handler)
@@ -120,9 +122,22 @@ class Router:
 
 async def _call(handler: Handler, event: Event) -> None:
     """A coroutine function on this loop; anything else in a thread, and what it gives is awaited if it can be."""
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004 - an object whose __call__ is async
-        result = handler(event)
-    else:
-        result = await asyncio.to_thread(handler, event)
-    if inspect.isawaitable(result):
-        await result
+    try:
+        if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004 - an object whose __call__ is async
+            result = handler(event)
+        else:
+            result = await asyncio.to_thread(_call_here, handler, event)
+        if inspect.isawaitable(result):
+            await result
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise  # we are to stop
+        raise RuntimeError("What the handler waited for was cancelled.") from None
+
+
+def _call_here(handler: Handler, event: Event) -> object:
+    try:
+        return handler(event)
+    except StopIteration as error:  # no future can hold it: whoever waits for the thread would wait for ever
+        raise RuntimeError("The handler raised StopIteration.") from error

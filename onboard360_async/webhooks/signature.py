@@ -27,9 +27,12 @@ __all__ = ["Headers", "Signed", "WebhookVerifier", "sign"]
 Headers = Mapping[str, object] | Mapping[bytes, object] | Iterable[tuple[object, object]]
 
 _SIGNATURE: Final = settings.SIGNATURE_HEADER
-_DOCUMENTED: Final = {name.lower(): name for name in ("Content-Type", _SIGNATURE, settings.EVENT_HEADER)}
-_LENGTHS: Final = frozenset(map(len, _DOCUMENTED))  # most others are passed over by a look at their length
-_WELL_FORMED: Final = re.compile("(?:[Ss][Hh][Aa]256=)?([0-9A-Fa-f]{64})").fullmatch
+_NAMES: Final = ("Content-Type", _SIGNATURE, settings.EVENT_HEADER)
+# Nearly every sender and framework spells them in one of these two ways, which saves making the second.
+_DOCUMENTED: Final = {name: name for name in _NAMES} | {name.lower(): name for name in _NAMES}
+_LENGTHS: Final = frozenset(map(len, _NAMES))  # most others are passed over by a look at their length
+_SCHEME: Final = "sha256="
+_DIGITS: Final = 64  # hexadecimal, of a SHA-256
 _BETWEEN: Final = re.compile(r"[,\s]+")
 _BLOCK_BYTES: Final = 64  # of SHA-256
 _LIVE_KEY: Final = "sk_live_"
@@ -125,8 +128,8 @@ class WebhookVerifier:
             raw = _as_bytes(raw)
         if len(raw) > self.max_body_bytes:
             raise PayloadError(f"The body is larger than {self.max_body_bytes:,} bytes.", 413)
-        kept = _documented(headers)
-        digests = _digests(kept)
+        kept, signatures = _documented(headers)
+        digests = _digests(signatures)
         for form in self._forms:
             body = raw if form == "raw" else self._other_form(form, raw)
             if body is None:
@@ -166,7 +169,7 @@ def sign(payload: bytes | str, secret: str, form: FormName = "raw") -> str:
 
     `form`: what of the body is signed; "raw" the bytes as they are, "js" or "python" as a sender with the one or the
     other sample of the API page. ConfigurationError for a secret or form that is none; PayloadError for a body that is
-    no JSON, and so has no other form.
+    no JSON, which has no other form.
     """
     (checked,) = _checked((secret,))
     (name,) = _checked_forms((form,))
@@ -188,47 +191,71 @@ def _as_bytes(raw: object) -> bytes:
     raise PayloadError(f"The body is {kind}, not bytes: hand over the bytes as they came, before they are decoded.")
 
 
-def _documented(headers: Headers) -> list[tuple[str, str]]:
-    """The documented headers that are there, each of their values; what is no header is passed over."""
+def _documented(headers: Headers) -> tuple[list[tuple[str, str]], list[str]]:
+    """The documented headers that are there, each of their values, and of these the signatures once more.
+
+    What is no header is passed over.
+    """
     kept: list[tuple[str, str]] = []
-    pairs = headers.items() if hasattr(headers, "items") else headers
-    for pair in cast("Iterable[Any]", pairs):
+    signatures: list[str] = []
+    pairs: Iterable[Any] = headers.items() if hasattr(headers, "items") else headers
+    for pair in pairs:
         try:
             name, value = pair
             if len(name) not in _LENGTHS:
                 continue
-            known = _DOCUMENTED.get(name.lower() if type(name) is not bytes else name.decode("latin-1").lower())
+            if type(name) is bytes:
+                name = name.decode("latin-1")
+            known = _DOCUMENTED.get(name) or _DOCUMENTED.get(name.lower())
         except (TypeError, ValueError, AttributeError):
             continue
         if known is None:
             continue
+        if type(value) is bytes:
+            value = value.decode("latin-1")
         if type(value) is str:
             kept.append((known, value))
+            if known is _SIGNATURE:
+                signatures.append(value)
         else:
-            kept += [(known, text) for text in _texts(value)]
-    return kept
+            texts = _texts(value)
+            kept += [(known, text) for text in texts]
+            signatures += texts if known is _SIGNATURE else ()
+    return kept, signatures
 
 
 def _texts(value: object) -> list[str]:
-    """The values of one header, which may be text, bytes, or a list of them."""
+    """The values of one header that came as a list, or as no text at all."""
     values = value if isinstance(value, tuple | list) else [value]
     decoded = [each.decode("latin-1") if isinstance(each, bytes) else each for each in values]
     return [each for each in decoded if isinstance(each, str)]
 
 
-def _digests(headers: list[tuple[str, str]]) -> list[bytes]:
-    """The well-formed signatures, at most eight."""
-    texts = [value for name, value in headers if name is _SIGNATURE]
-    if not texts:
+def _digests(signatures: list[str]) -> list[bytes]:
+    """What the well-formed signatures say, of at most eight."""
+    if not signatures:
         raise SignatureError(f"The signature is missing: there is no {_SIGNATURE} header.")
-    alone = _WELL_FORMED(texts[0])
-    if alone is not None and len(texts) == 1:
-        return [bytes.fromhex(alone[1])]
-    words = _BETWEEN.split(",".join(texts)[:_MOST_HEADER_CHARS])
-    found = [match[1] for word in words if (match := _WELL_FORMED(word)) is not None]
+    if len(signatures) == 1 and (alone := _digest(signatures[0])) is not None:
+        return [alone]
+    words = _BETWEEN.split(",".join(signatures)[:_MOST_HEADER_CHARS])
+    found = [digest for word in words if (digest := _digest(word)) is not None]
     if not found:
         raise SignatureError("The signature is malformed: 64 hexadecimal digits behind sha256= are expected.")
-    return [bytes.fromhex(digits) for digits in found[: settings.WEBHOOK_MOST_SIGNATURES]]
+    return found[: settings.WEBHOOK_MOST_SIGNATURES]
+
+
+def _digest(signature: str) -> bytes | None:
+    """What a well-formed signature says; None if it is none."""
+    digits = signature.removeprefix(_SCHEME)
+    if len(digits) != _DIGITS:
+        scheme, digits = signature[:-_DIGITS], signature[-_DIGITS:]
+        if scheme.lower() != _SCHEME:
+            return None
+    try:
+        digest = bytes.fromhex(digits)
+    except ValueError:
+        return None
+    return digest if 2 * len(digest) == _DIGITS else None  # fewer when some is white space, which `fromhex` ignores
 
 
 # --- what we were given -------------------------------------------------------------------------------------------

@@ -26,12 +26,15 @@ UPGRADES: Final = (
     );
     CREATE INDEX events_due ON events (due_at, seq) WHERE state = 'waiting';
     CREATE INDEX events_waiting ON events (subject, seq) WHERE state = 'waiting';
-    CREATE INDEX events_by_id ON events (id);
+    CREATE INDEX events_by_id ON events (id) WHERE id != key;
     CREATE INDEX events_by_email ON events (email_key) WHERE email_key IS NOT NULL
     """,
 )
 _FREE: Final = """state = 'waiting' AND NOT EXISTS (SELECT 1 FROM events AS earlier
     WHERE earlier.subject = events.subject AND earlier.state = 'waiting' AND earlier.seq < events.seq)"""
+# The key is the id itself, unless an event is known by what happened to whom: a second index would hold it twice.
+_OF_ID: Final = "(key = ? OR id != key AND id = ?)"
+_OF_IDS: Final = _OF_ID.replace("= ?", "IN (SELECT value FROM json_each(?))")
 _AFRESH: Final = "state = 'waiting', attempts = 0, due_at = ?, lease = NULL, handled = '[]', error = NULL"
 _WIPED: Final = "state = 'purged', subject = NULL, email_key = NULL, body = x'', headers = '[]', error = NULL"
 _SQLITE: Final = b"SQLite format 3\0"
@@ -105,9 +108,8 @@ class SqliteStore:
         """Those that are due and free."""
         query = f"SELECT seq FROM events WHERE due_at <= ? AND {_FREE} ORDER BY due_at, seq LIMIT ?"  # noqa: S608 - our own words
         seqs = [record["seq"] for record in self.db.execute(query, (now, most))]
-        self.db.executemany(
-            "UPDATE events SET lease = ?, due_at = ? WHERE seq = ?", [(lease, until, seq) for seq in seqs]
-        )
+        note = "UPDATE events SET lease = ?, due_at = ?, attempts = attempts + 1 WHERE seq = ?"
+        self.db.executemany(note, [(lease, until, seq) for seq in seqs])
         records = (self.db.execute("SELECT * FROM events WHERE seq = ?", (seq,)).fetchone() for seq in seqs)
         return [_kept(record) for record in records]
 
@@ -130,7 +132,7 @@ class SqliteStore:
         again = f"UPDATE events SET {_AFRESH} WHERE state IN ('done', 'dead')"  # noqa: S608 - our own words
         count = 0
         for id_ in dict.fromkeys(ids):
-            count += self.db.execute(f"{again} AND id = ?", (now, id_)).rowcount
+            count += self.db.execute(f"{again} AND {_OF_ID}", (now, id_, id_)).rowcount
         if since is not None:
             count += self.db.execute(f"{again} AND received_at >= ?", (now, since)).rowcount
         if dead:
@@ -166,16 +168,18 @@ class SqliteStore:
         values = [value for value in asked.values() if value is not None]
         named = list(dict.fromkeys(ids))
         if named:
-            wheres.append("id IN (SELECT value FROM json_each(?))")
-            values.append(json.dumps(named))
+            wheres.append(_OF_IDS)
+            values += [json.dumps(named)] * 2
         query = f"SELECT * FROM events WHERE {' AND '.join(wheres)} ORDER BY seq LIMIT ?"  # noqa: S608 - our own words
         return [_kept(record) for record in self.db.execute(query, (*values, most))]
 
     def ids_like(self, beginning: str) -> list[str]:
         """The ids that begin so, the first two of them: enough to tell whether one is meant."""
-        query = """SELECT DISTINCT id FROM events WHERE id >= ? AND id < ? AND state != 'purged' ORDER BY id LIMIT 2"""
-        values = map(storable, (beginning, beginning + "\U0010ffff"))
-        return [record["id"] for record in self.db.execute(query, tuple(values))]
+        query = """SELECT DISTINCT id FROM events
+            WHERE (key >= :first AND key < :end OR id != key AND id >= :first AND id < :end)
+            AND instr(id, :first) = 1 AND state != 'purged' ORDER BY id LIMIT 2"""
+        values = {"first": storable(beginning), "end": storable(beginning + "\U0010ffff")}
+        return [record["id"] for record in self.db.execute(query, values)]
 
     def counts(self) -> Counts:
         """By state."""

@@ -113,6 +113,8 @@ class InboxStore(Protocol):
     def lease(self, *, now: float, until: float, lease: str, most: int) -> list[Kept]:
         """Up to `most` waiting events that are due, those due first; nobody else is given them before `until`.
 
+        It counts as an attempt, which may never be settled.
+
         Of one subject only the first in the order of arrival, and none while that one is leased or to be tried again.
         """
         ...

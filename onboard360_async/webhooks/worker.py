@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import Final
 
 from onboard360_async import settings
-from onboard360_async.errors import InboxError, WebhookError
+from onboard360_async.errors import InboxError, Onboard360Error, WebhookError
 from onboard360_async.webhooks.router import Router
 from onboard360_async.webhooks.store import InboxStore, Kept, State
 from onboard360_async.webhooks.writer import Writer
@@ -51,6 +51,7 @@ class Worker:
         self._max_attempts = max_attempts
         self._held: dict[asyncio.Task[None], Kept] = {}
         self._wake = asyncio.Event()
+        self._stopping = False
         self._loop = asyncio.get_running_loop()
 
     def wake(self) -> None:
@@ -70,19 +71,25 @@ class Worker:
         return taken
 
     async def run(self) -> None:
-        """Handle what comes until it is cancelled; then those under way have some seconds to end."""
+        """Handle what comes until `stop`; then those under way have some seconds to end."""
         renewing = asyncio.create_task(self._renew_again_and_again())
         try:
-            while True:
+            while not self._stopping:
                 self._wake.clear()
                 if not await self._take_if_it_can():
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(self._wake.wait(), settings.INBOX_POLL_S)
+                        async with asyncio.timeout(settings.INBOX_POLL_S):
+                            await self._wake.wait()
         finally:
             try:
                 await self._let_go(grace_s=settings.INBOX_GRACE_S)
             finally:
                 renewing.cancel()
+
+    def stop(self) -> None:
+        """Take no more. A cancellation would do, but for what was leased at that very moment: it would wait in vain."""
+        self._stopping = True
+        self._wake.set()
 
     async def renew(self) -> None:
         """Prolong the leases of what is under way."""
@@ -108,8 +115,8 @@ class Worker:
     async def _take_if_it_can(self) -> int:
         try:
             return await self._take()
-        except InboxError as error:
-            _LOG.warning("webhook inbox cannot be read: %s", error.reason)
+        except Onboard360Error as error:
+            _LOG.warning("webhook inbox cannot be read: %s", error)
             return 0
 
     async def _take(self) -> int:
@@ -136,16 +143,19 @@ class Worker:
     async def _handle(self, kept: Kept) -> None:
         """Once through the handlers that are not done with it, and note what became of it."""
         handled: Collection[str] = kept.handled
+        attempts = kept.attempts  # this one is counted: it counts even if it is the end of the process
         try:
-            run = await self._router.run(kept.event(), skip=kept.handled)
-            handled = run.done
-            failed = ", ".join(f"{name}: {type(error).__name__}" for name, error in run.failed)
+            if attempts > self._max_attempts:
+                failed = "It was begun too often and never ended."
+            else:
+                run = await self._router.run(kept.event(), skip=kept.handled)
+                handled = run.done
+                failed = ", ".join(f"{name}: {type(error).__name__}" for name, error in run.failed)
         except WebhookError:
             failed = "The stored event cannot be read."
         except asyncio.CancelledError:
-            self._settle(kept, "waiting", due_at=self._clock(), attempts=kept.attempts, handled=handled, error="")
+            self._settle(kept, "waiting", due_at=self._clock(), attempts=attempts - 1, handled=handled, error="")
             raise
-        attempts = kept.attempts + 1
         state: State = "done" if not failed else "dead" if attempts >= self._max_attempts else "waiting"
         due_at = self._clock() + (backoff_s(attempts, jitter=random.random()) if state == "waiting" else 0.0)  # noqa: S311 - no secret
         if state == "dead":

@@ -9,10 +9,11 @@ import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from queue import Empty, Full, Queue
 from typing import Any, Final, TypeVar
 
-from attrs import field, frozen
+from attrs import frozen
 
 from onboard360_async import settings
 from onboard360_async.errors import InboxError
@@ -26,8 +27,21 @@ _END: Final = None
 
 @frozen(eq=False)
 class _Job:
+    """Work, and the future that its outcome is told to: one of `loop` or, without, one of threads."""
+
     work: Callable[[InboxStore], Any]
-    future: Future[Any] = field(factory=Future)
+    future: Future[Any] | asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def begin(self) -> bool:
+        """False if nobody waits for it any longer."""
+        if isinstance(self.future, Future):
+            return self.future.set_running_or_notify_cancel()
+        return not self.future.cancelled()
+
+
+_Outcome = tuple[_Job, Any, BaseException | None]  # its result, or what it failed with
+_Jobs = Queue[_Job | None]
 
 
 class Writer:
@@ -44,7 +58,7 @@ class Writer:
     def _start_afresh(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._jobs: Queue[_Job | None] = Queue(settings.INBOX_MOST_WAITING)
+        self._jobs: _Jobs = Queue()
         self._thread: threading.Thread | None = None
 
     def submit(self, work: Callable[[InboxStore], T]) -> Future[T]:
@@ -52,22 +66,31 @@ class Writer:
 
         InboxError, with nothing done, if too much waits for the disk already.
         """
+        future = Future[T]()
+        self._put(_Job(work, future))
+        return future
+
+    async def done(self, work: Callable[[InboxStore], T]) -> T:
+        """Have it done, and wait for it on this loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._put(_Job(work, future, loop))
+        return await future
+
+    def _put(self, job: _Job) -> None:
         if self._pid != os.getpid():
             self._start_afresh()
-        job = _Job(work)
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="onboard360-inbox", daemon=True)
+                self._jobs = Queue(settings.INBOX_MOST_WAITING)  # of this thread alone: another may still be ending
+                self._thread = threading.Thread(
+                    target=self._run, args=(self._jobs,), name="onboard360-inbox", daemon=True
+                )
                 self._thread.start()
             try:
                 self._jobs.put_nowait(job)
             except Full:
                 raise InboxError("Too many events wait for the inbox's disk.") from None
-        return job.future
-
-    async def done(self, work: Callable[[InboxStore], T]) -> T:
-        """Have it done, and wait for it on this loop."""
-        return await asyncio.wrap_future(self.submit(work))
 
     def close(self) -> None:
         """Do what is waiting, close the store, and end the thread. Work that comes later opens it anew."""
@@ -78,12 +101,12 @@ class Writer:
             self._jobs.put(_END)
         thread.join()
 
-    def _run(self) -> None:
+    def _run(self, waiting: _Jobs) -> None:
         store: InboxStore | None = None
         while True:
-            batch = self._batch()
+            batch = _batch(waiting)
             ended = _END in batch
-            jobs = [job for job in batch if job is not None and job.future.set_running_or_notify_cancel()]
+            jobs = [job for job in batch if job is not None and job.begin()]
             if jobs and store is None:
                 store = self._opened(jobs)
             if jobs and store is not None:
@@ -93,23 +116,23 @@ class Writer:
         if store is not None:
             store.close()
 
-    def _batch(self) -> list[_Job | None]:
-        """All that is waiting, at least one, and nothing behind the end."""
-        batch = [self._jobs.get()]
-        while batch[-1] is not _END:
-            try:
-                batch.append(self._jobs.get_nowait())
-            except Empty:
-                break
-        return batch
-
     def _opened(self, jobs: list[_Job]) -> InboxStore | None:
         try:
             return self._open_store()
         except BaseException as error:  # noqa: BLE001 - it is told to those who wait, whatever it is
-            for job in jobs:
-                job.future.set_exception(error)
+            _tell([(job, None, error) for job in jobs])
             return None
+
+
+def _batch(waiting: _Jobs) -> list[_Job | None]:
+    """All that is waiting, at least one, and nothing behind the end."""
+    batch = [waiting.get()]
+    while batch[-1] is not _END:
+        try:
+            batch.append(waiting.get_nowait())
+        except Empty:
+            break
+    return batch
 
 
 def _do(store: InboxStore, jobs: list[_Job]) -> None:
@@ -119,10 +142,32 @@ def _do(store: InboxStore, jobs: list[_Job]) -> None:
             results = [job.work(store) for job in jobs]
     except BaseException as error:  # noqa: BLE001 - it is told to those who wait, whatever it is
         if len(jobs) == 1:
-            jobs[0].future.set_exception(error)
+            _tell([(jobs[0], None, error)])
             return
         for job in jobs:
             _do(store, [job])
         return
-    for job, result in zip(jobs, results, strict=True):
-        job.future.set_result(result)
+    _tell([(job, result, None) for job, result in zip(jobs, results, strict=True)])
+
+
+def _tell(outcomes: list[_Outcome]) -> None:
+    """Tell those who wait; each loop once for all who wait on it, since to wake it costs more than to keep an event."""
+    by_loop: dict[asyncio.AbstractEventLoop | None, list[_Outcome]] = {}
+    for outcome in outcomes:
+        by_loop.setdefault(outcome[0].loop, []).append(outcome)
+    for loop, its_own in by_loop.items():
+        if loop is None:
+            _set(its_own)
+            continue
+        with suppress(RuntimeError):  # it has ended, and whoever waited on it
+            loop.call_soon_threadsafe(_set, its_own)
+
+
+def _set(outcomes: list[_Outcome]) -> None:
+    for job, result, error in outcomes:
+        if job.future.done():  # cancelled meanwhile, which only a loop's own can be
+            continue
+        if error is None:
+            job.future.set_result(result)
+        else:
+            job.future.set_exception(error)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from onboard360_async.sandbox import Sandbox
+from onboard360_async.webhooks.sqlite_store import is_inbox
 from tests.cli.conftest import Command
 
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
@@ -208,12 +209,17 @@ def test_a_second_run_at_once_is_7_and_a_killed_one_goes_on(service: Sandbox, co
 
 
 def test_the_demo_shows_the_whole_way(command: Command, tmp_path: Path) -> None:
-    """250 people in a mess: 247 links, two bad rows, one duplicate, no 429; and the files are there."""
+    """250 people in a mess: 247 links, two bad rows, one duplicate, no 429, 247 webhooks; and the files are there."""
     said = command("demo", "--window", "0.4", "--folder", tmp_path)
     assert said.code == 0
     assert "247 created, 1 skipped duplicate, 2 invalid" in said.err
     assert "247 clients streamed back, 247 are in the sandbox" in said.out
     assert re.search(r"429s = 0 \(the sandbox counts 0\)", said.out)
+    assert "247 were sent; 247 were received, verified, stored" in said.out
+    told = re.search(r"^client\.created  (\S+)  (\S+)$", said.out, re.MULTILINE)
+    assert told is not None
+    assert told[2] in {row["link"] for row in rows(tmp_path) if told[1] in row.values()}
+    assert is_inbox(tmp_path / "inbox.db")
     assert len([row for row in rows(tmp_path) if row["link"]]) == 247
     assert str(tmp_path) not in command("imports", "list").out  # it is no import of the user's
 

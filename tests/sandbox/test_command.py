@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from onboard360_async.sandbox import KINDS, Sandbox, command
+from onboard360_async.sandbox import KINDS, TAMPERINGS, Sandbox, command
 from onboard360_async.sandbox.command import PORT, main
 
 
@@ -108,7 +108,7 @@ def test_every_flag_reaches_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(command, "Sandbox", fake)
     main([])
     flags = "--port 1 --limit 2 --window 3.5 --limiter off --count-refused --retry-after --db f --key a --key b"
-    main([*flags.split(), "--allow-live-keys", "--campaign", "C", "--campaign", "D"])
+    main([*flags.split(), "--allow-live-keys", "--campaign", "C", "--campaign", "D", "--allow-remote"])
     defaults = inspect.signature(Sandbox).parameters
     assert made[0] == {name: defaults[name].default for name in made[0]} | {"port": PORT}
     assert made[1] == {
@@ -122,6 +122,8 @@ def test_every_flag_reaches_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None
         "api_keys": ["a", "b"],
         "allow_live_keys": True,
         "campaigns": ["C", "D"],
+        "webhooks": (),
+        "allow_remote": True,
     }
 
 
@@ -129,7 +131,9 @@ def test_help_tells_every_flag_and_every_fault(capsys: pytest.CaptureFixture[str
     """--help ends with 0 and is complete."""
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    for word in (*KINDS, "--port", "--limit", "--window", "--limiter", "--db", "--key", "--campaign", str(PORT)):
+    for word in (*KINDS, *TAMPERINGS, "--webhook ", "--webhook-secret-file", "ONBOARD360_WEBHOOK_SECRET"):
+        assert word in shown
+    for word in ("--port", "--limit", "--window", "--limiter", "--db", "--key", "--campaign", str(PORT)):
         assert word in shown
 
 

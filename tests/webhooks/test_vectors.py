@@ -88,6 +88,14 @@ def test_a_changed_vector_is_refused() -> None:
                 verifier.verify(body, {settings.SIGNATURE_HEADER: header})
 
 
+def test_the_sample_raises_where_the_ladder_refuses() -> None:
+    """A header that is not ASCII is a TypeError of the page's Python sample, so a 500; here it is a SignatureError."""
+    with pytest.raises(TypeError):
+        verify_webhook(json.loads(VECTORS[0].body), "sha256=é", SECRET)
+    with pytest.raises(SignatureError, match="malformed"):
+        WebhookVerifier(SECRET).verify(VECTORS[0].body, {settings.SIGNATURE_HEADER: "sha256=é"})
+
+
 def test_most_names_are_not_ascii() -> None:
     """As in the measurement that this repeats: an all-ASCII set would show no trap at all."""
     assert sum(not vector.body.isascii() for vector in VECTORS) > len(VECTORS) * 0.85

@@ -1,0 +1,105 @@
+"""An endpoint that webhooks are sent to: where, of what, signed with what, and how badly. Sends nothing itself."""
+
+import math
+import re
+import secrets
+from collections.abc import Iterable
+from typing import Final, TypedDict
+
+from attrs import field, frozen
+
+from onboard360_async.sandbox.events import EVENTS
+from onboard360_async.sandbox.sealing import TAMPERINGS
+
+__all__ = ["RETRIES", "Webhook", "WebhookOptions"]
+
+# UNDOCUMENTED: whether and when the service sends again; seconds after each failed attempt, "standard" is our choice.
+# Pinned by tests/sandbox/test_deliveries.py (test_the_named_retries).
+RETRIES: Final = {"none": (), "standard": (5.0, 30.0, 120.0, 600.0, 3600.0)}
+_URL: Final = re.compile(
+    r"https?://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?([/?#]\S*)?", re.IGNORECASE
+)
+_BYTE: Final = "(25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
+_LOOPBACK: Final = re.compile(rf"localhost|127(\.{_BYTE}){{3}}|\[::1\]", re.IGNORECASE)
+
+
+class WebhookOptions(TypedDict, total=False):
+    """What an endpoint may be told beside its URL; see `Webhook`."""
+
+    secret: str | None
+    events: str | Iterable[str]
+    retries: str | Iterable[float]
+    time_scale: float
+    duplicates: int
+    reorder: float
+    seed: int
+    tamper: str | None
+
+
+def _checked_secret(secret: str | None) -> str:
+    """The secret, a new one if none is given; no message shows it."""
+    if secret is None:
+        return f"whsec_test_{secrets.token_hex(16)}"
+    if not secret or secret != secret.strip():
+        raise ValueError("the secret of a webhook must not be empty, nor have white space around it")
+    if any("\ud800" <= letter <= "\udfff" for letter in secret):
+        raise ValueError("the secret of a webhook must be whole characters, no lone surrogates")
+    return secret
+
+
+def _checked_events(events: str | Iterable[str]) -> tuple[str, ...]:
+    asked = {events} if isinstance(events, str) else set(events)
+    if not asked or asked - set(EVENTS):
+        raise ValueError(f"the events of a webhook must be some of: {', '.join(EVENTS)}")
+    return tuple(name for name in EVENTS if name in asked)
+
+
+def _checked_retries(retries: str | Iterable[float]) -> tuple[float, ...]:
+    if isinstance(retries, str):
+        if retries not in RETRIES:
+            raise ValueError(f"there are no retries {retries!r}; choose {' or '.join(RETRIES)}, or give the seconds")
+        return RETRIES[retries]
+    waits = tuple(map(float, retries))
+    if not all(math.isfinite(wait_s) and wait_s >= 0 for wait_s in waits):
+        raise ValueError(f"retries of a webhook must be numbers of seconds, not {waits}")
+    return waits
+
+
+@frozen(kw_only=True)
+class Webhook:
+    """One endpoint, and the switches for what goes wrong on the way to it. ValueError for what cannot be meant."""
+
+    id: str = field(factory=lambda: f"wh_{secrets.token_hex(6)}")
+    url: str = field(repr=lambda url: repr(url.partition("?")[0]))  # a query may hold a secret
+    secret: str = field(default=None, converter=_checked_secret, repr=False)  # generated if none is given
+    events: tuple[str, ...] = field(default=EVENTS, converter=_checked_events)  # the others are not sent here
+    retries: tuple[float, ...] = field(default="standard", converter=_checked_retries)  # a name, or seconds before each
+    time_scale: float = 1.0  # of the retries: 0.001 makes seconds of hours, 0 waits for nothing
+    duplicates: int = 0  # how many times more each delivery is sent, with the same bytes and at the same time
+    reorder: float = 0.0  # the probability that a delivery is held back, to be sent after the next one
+    seed: int = 0  # of the dice that `reorder` throws: the same seed, the same order
+    tamper: str | None = None  # one of TAMPERINGS
+
+    def __attrs_post_init__(self) -> None:
+        found = _URL.fullmatch(self.url)
+        if found is None or not self.url.isascii() or not 1 <= int(found["port"] or 80) <= 65535:
+            raise ValueError("the URL of a webhook must be as in http://127.0.0.1:8000/hook, in ASCII, without a user")
+        if not (math.isfinite(self.time_scale) and self.time_scale >= 0):
+            raise ValueError(f"time_scale of a webhook must be a number from 0, not {self.time_scale}")
+        if self.duplicates < 0:
+            raise ValueError(f"duplicates of a webhook must be 0 or more, not {self.duplicates}")
+        if not 0 <= self.reorder <= 1:
+            raise ValueError(f"reorder of a webhook must be between 0 and 1, not {self.reorder}")
+        if self.tamper is not None and self.tamper not in TAMPERINGS:
+            raise ValueError(f"there is no tampering {self.tamper!r}; choose one of: {', '.join(TAMPERINGS)}")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine for sure: `localhost`, 127.0.0.0/8 or ::1."""
+        found = _URL.fullmatch(self.url)
+        return found is not None and _LOOPBACK.fullmatch(found["host"]) is not None
+
+    @property
+    def waits_s(self) -> tuple[float, ...]:
+        """Seconds before each retry, as scaled."""
+        return tuple(wait_s * self.time_scale for wait_s in self.retries)

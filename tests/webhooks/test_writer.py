@@ -1,0 +1,156 @@
+"""The inbox's one thread: what waits together shares a transaction, and each is told its own outcome."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import pytest
+
+from onboard360_async.webhooks.store import InboxStore
+from onboard360_async.webhooks.writer import Writer
+
+
+class Store:
+    """A store that counts its transactions."""
+
+    def __init__(self) -> None:
+        self.transactions = 0
+        self.done: list[str] = []
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        self.transactions += 1
+        yield
+
+    def note(self, name: str) -> str:
+        self.done.append(name)
+        return name
+
+    def close(self) -> None:
+        self.done.append("closed")
+
+
+class Held:
+    """A writer that is held up by its first piece of work until it is let go."""
+
+    def __init__(self) -> None:
+        self.store = Store()
+        self.writer = Writer(lambda: cast("InboxStore", self.store))
+        self._begun, self._free = threading.Event(), threading.Event()
+
+    def hold(self) -> None:
+        def wait(_: InboxStore) -> None:
+            self._begun.set()
+            assert self._free.wait(10)
+
+        self.writer.submit(wait)
+        assert self._begun.wait(10)
+
+    def let_go(self) -> None:
+        self._free.set()
+
+    def close(self) -> None:
+        self.let_go()
+        self.writer.close()
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    made = Held()
+    yield made
+    made.close()
+
+
+def noting(name: str) -> Any:
+    return lambda store: store.note(name)
+
+
+def failing(_: InboxStore) -> None:
+    raise ValueError("this one")
+
+
+async def test_what_waits_together_shares_a_commit_and_a_wake(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred that wait on one loop wake it once; each is told its own result, a thread's too."""
+    loop = asyncio.get_running_loop()
+    wakes: list[object] = []
+    call_soon_threadsafe = loop.call_soon_threadsafe
+
+    def wake(*call: Any) -> object:
+        wakes.append(call)
+        return call_soon_threadsafe(*call)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", wake)
+    held.hold()
+    names = [str(number) for number in range(100)]
+    waiting = [asyncio.create_task(held.writer.done(noting(name))) for name in names]
+    await asyncio.sleep(0)
+    of_a_thread = held.writer.submit(noting("of a thread"))
+    held.let_go()
+    assert await asyncio.gather(*waiting) == names
+    assert of_a_thread.result(10) == "of a thread"
+    assert held.store.done == [*names, "of a thread"]
+    assert (held.store.transactions, len(wakes)) == (2, 1)
+
+
+async def test_one_that_fails_takes_no_other_with_it(held: Held) -> None:
+    """Each is done again by itself then, and its error is told to it alone."""
+    held.hold()
+    waiting = [asyncio.create_task(held.writer.done(work)) for work in (noting("a"), failing, noting("b"))]
+    await asyncio.sleep(0)
+    held.let_go()
+    first, error, last = await asyncio.gather(*waiting, return_exceptions=True)
+    assert (first, last, str(error)) == ("a", "b", "this one")
+
+
+async def test_what_nobody_waits_for_any_longer_is_not_begun(held: Held) -> None:
+    """Cancelled while it still waited: on a loop, and by a thread."""
+    held.hold()
+    task = asyncio.create_task(held.writer.done(noting("cancelled")))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert held.writer.submit(noting("cancelled")).cancel()
+    held.let_go()
+    assert await held.writer.done(noting("next")) == "next"
+    assert held.store.done == ["next"]
+
+
+async def test_what_was_begun_is_done_though_nobody_waits(held: Held) -> None:
+    """And the writer goes on."""
+    begun, free = threading.Event(), threading.Event()
+
+    def slow(store: Any) -> str:
+        begun.set()
+        assert free.wait(10)
+        return cast("str", store.note("slow"))
+
+    task = asyncio.create_task(held.writer.done(slow))
+    await asyncio.to_thread(begun.wait, 10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    free.set()
+    assert await held.writer.done(noting("next")) == "next"
+    assert held.store.done == ["slow", "next"]
+
+
+def test_a_loop_that_has_ended_is_told_nothing(held: Held) -> None:
+    """Its work is done all the same, and the writer goes on for others."""
+
+    async def leave() -> None:
+        held.hold()
+        task = asyncio.ensure_future(held.writer.done(noting("left behind")))
+        await asyncio.sleep(0)
+        left.append(task)
+
+    left: list[asyncio.Future[str]] = []
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(leave())
+    loop.close()
+    held.let_go()
+    assert held.writer.submit(noting("next")).result(10) == "next"
+    assert held.store.done == ["left behind", "next"]
+    left.clear()
