@@ -73,6 +73,7 @@ class Worker:
     async def run(self) -> None:
         """Handle what comes until `stop`; then those under way have some seconds to end."""
         renewing = asyncio.create_task(self._renew_again_and_again())
+        grace_s = settings.INBOX_GRACE_S
         try:
             while not self._stopping:
                 self._wake.clear()
@@ -80,9 +81,13 @@ class Worker:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(settings.INBOX_POLL_S):
                             await self._wake.wait()
+        except asyncio.CancelledError:
+            if self._stopping:
+                grace_s = 0.0  # whoever had told us to stop is tired of waiting
+            raise
         finally:
             try:
-                await self._let_go(grace_s=settings.INBOX_GRACE_S)
+                await self._let_go(grace_s=grace_s)
             finally:
                 renewing.cancel()
 
