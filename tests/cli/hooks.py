@@ -142,7 +142,10 @@ class Listener:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.cli.minute", json.dumps(FAST | dict(numbers or {})), *words],
             cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env={
+                name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"
+            }  # it would hide a flush
+            | {"PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
