@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from onboard360_async import settings
-from onboard360_async.cli.screen import on_screen
+from onboard360_async.cli.screen import on_screen, short
 from onboard360_async.cli.show import row_of, to_the_second
 from onboard360_async.webhooks import Event
 
@@ -60,7 +60,7 @@ def _cells(event: Event, state: str) -> list[str]:
         " ".join((event.form, *sorted(event.flags))),
         state,
     )
-    return [on_screen(str(cell or "")) for cell in cells]
+    return [on_screen(short(str(cell or ""))) for cell in cells]
 
 
 class Arrivals:

@@ -217,7 +217,7 @@ def _banner(wanted: Wanted, url: str, waiting: int) -> Iterator[str]:
     yield f"Listening on {url}{anywhere} (Ctrl-C ends it)."
     yield f"Every event is stored in {wanted.inbox} before it is acknowledged."
     if wanted.forward_to is not None:
-        before = f" {waiting:,} of before wait for that already." if waiting else ""
+        before = f" Waiting from before: {waiting:,}." if waiting else ""
         yield f"Forwarding to {shown(wanted.forward_to)}; what is not taken is tried again.{before}"
     yield (
         "Enter in Settings, APIs & Webhooks, Webhooks: the public https address that leads here (of a tunnel or a"

@@ -189,7 +189,7 @@ def test_what_is_never_taken_becomes_a_dead_letter_and_can_be_replayed(
         assert command("webhooks", "replay", "--dead", "--inbox", inbox).err == "1 event to be handled again.\n"
         target.rest()
         with Listener(tmp_path, "--forward-to", target.url) as listener:
-            assert "1 of before wait" in listener.banner
+            assert "Waiting from before: 1." in listener.banner
             assert target.next().body == event.body
             assert listener.end()[0] == 0
     assert [kept.state for kept in kept_in(inbox)] == ["done"]
