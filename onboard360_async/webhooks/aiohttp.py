@@ -26,15 +26,15 @@ def handler(verifier: WebhookVerifier, receive: Handler) -> "Callable[[web.Reque
         try:
             raw = await _read(request, verifier.max_body_bytes)
             await call(receive, verifier.verify(raw, request.headers))
-            answer = OK
         except WebhookError as error:
             answer = answer_to(error)
-        response = web.Response(status=answer.status, text=answer.text, headers=dict(answer.headers))
-        if "Content-Encoding" in request.headers:  # or aiohttp goes on to inflate what nobody will read
-            await response.prepare(request)
-            await response.write_eof()
-            request.protocol.force_close()
-        return response
+            response = web.Response(status=answer.status, text=answer.text, headers=dict(answer.headers))
+            if "Content-Encoding" in request.headers:  # or aiohttp goes on to inflate what nobody will read
+                await response.prepare(request)
+                await response.write_eof()
+                request.protocol.force_close()
+            return response
+        return web.Response(text=OK.text)
 
     return handle
 

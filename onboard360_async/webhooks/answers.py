@@ -26,24 +26,25 @@ class Answer(NamedTuple):
     """An answer, which says nothing but its status."""
 
     status: int
+    text: str
     headers: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def text(self) -> str:
-        """The body: the status in words."""
-        return HTTPStatus(self.status).phrase
 
-
-OK: Final = Answer(200)
+OK: Final = Answer(200, "OK")
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 def answer_to(error: WebhookError) -> Answer:
     """The answer to a webhook that is not taken. Its reason is logged."""
-    _LOG.warning("webhook refused (%d): %s", error.http_status, error.reason)
-    if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
-        wait_s = getattr(error, "retry_after_s", None)  # an InboxError may say it
-        return Answer(error.http_status, (("Retry-After", str(ceil(wait_s or settings.INBOX_RETRY_AFTER_S))),))
-    return Answer(error.http_status, (("Allow", "POST"),) if error.http_status == HTTPStatus.METHOD_NOT_ALLOWED else ())
+    status = error.http_status
+    headers: tuple[tuple[str, str], ...] = ()
+    _LOG.warning("webhook refused (%d): %s", status, error.reason)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        wait_s = getattr(error, "retry_after_s", None) or settings.INBOX_RETRY_AFTER_S  # an InboxError may say it
+        headers = (("Retry-After", str(ceil(wait_s))),)
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = (("Allow", "POST"),)
+    return Answer(status, _PHRASES.get(status, "Refused"), headers)
 
 
 def call_blocking(receive: Handler, event: Event) -> None:
