@@ -4,8 +4,9 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from onboard360_async.errors import PayloadError, WebhookError
-from onboard360_async.webhooks.answers import OK, Receive, answer_to, hand_on
+from onboard360_async.webhooks.answers import OK, answer_to
 from onboard360_async.webhooks.bodies import Body, check_before_reading, read_too_early
+from onboard360_async.webhooks.router import Handler, call
 from onboard360_async.webhooks.signature import WebhookVerifier
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["handler"]
 
 
-def handler(verifier: WebhookVerifier, receive: Receive) -> "Callable[[web.Request], Awaitable[web.Response]]":
+def handler(verifier: WebhookVerifier, receive: Handler) -> "Callable[[web.Request], Awaitable[web.Response]]":
     """A handler that gives genuine events to `receive` and answers the others; a plain `receive` runs in a thread.
 
     A WebhookError of `receive` becomes its status; any other error is aiohttp's to report (500).
@@ -24,16 +25,16 @@ def handler(verifier: WebhookVerifier, receive: Receive) -> "Callable[[web.Reque
     async def handle(request: web.Request) -> web.Response:
         try:
             raw = await _read(request, verifier.max_body_bytes)
-            await hand_on(receive, verifier.verify(raw, request.headers))
-            answer = OK
+            await call(receive, verifier.verify(raw, request.headers))
         except WebhookError as error:
             answer = answer_to(error)
-        response = web.Response(status=answer.status, text=answer.text, headers=dict(answer.headers))
-        if "Content-Encoding" in request.headers:  # or aiohttp goes on to inflate what nobody will read
-            await response.prepare(request)
-            await response.write_eof()
-            request.protocol.force_close()
-        return response
+            response = web.Response(status=answer.status, text=answer.text, headers=dict(answer.headers))
+            if "Content-Encoding" in request.headers:  # or aiohttp goes on to inflate what nobody will read
+                await response.prepare(request)
+                await response.write_eof()
+                request.protocol.force_close()
+            return response
+        return web.Response(text=OK.text)
 
     return handle
 

@@ -6,7 +6,6 @@ Knows no framework. The reason of a refusal goes to the log and never into the a
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from http import HTTPStatus
@@ -16,10 +15,10 @@ from typing import Final, NamedTuple
 from onboard360_async import settings
 from onboard360_async.errors import WebhookError
 from onboard360_async.webhooks.events import Event
+from onboard360_async.webhooks.router import Handler
 
-__all__ = ["OK", "Answer", "Receive", "answer_to", "hand_on", "hand_on_blocking", "is_async"]
+__all__ = ["OK", "Answer", "answer_to", "call_blocking"]
 
-Receive = Callable[[Event], Awaitable[object] | object]
 _LOG: Final = logging.getLogger("onboard360_async")
 
 
@@ -27,40 +26,28 @@ class Answer(NamedTuple):
     """An answer, which says nothing but its status."""
 
     status: int
+    text: str
     headers: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def text(self) -> str:
-        """The body: the status in words."""
-        return HTTPStatus(self.status).phrase
 
-
-OK: Final = Answer(200)
+OK: Final = Answer(200, "OK")
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 
 
 def answer_to(error: WebhookError) -> Answer:
     """The answer to a webhook that is not taken. Its reason is logged."""
-    _LOG.warning("webhook refused (%d): %s", error.http_status, error.reason)
-    if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
-        wait_s = getattr(error, "retry_after_s", None)  # an InboxError may say it
-        return Answer(error.http_status, (("Retry-After", str(ceil(wait_s or settings.INBOX_RETRY_AFTER_S))),))
-    return Answer(error.http_status, (("Allow", "POST"),) if error.http_status == HTTPStatus.METHOD_NOT_ALLOWED else ())
+    status = error.http_status
+    headers: tuple[tuple[str, str], ...] = ()
+    _LOG.warning("webhook refused (%d): %s", status, error.reason)
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        wait_s = getattr(error, "retry_after_s", None) or settings.INBOX_RETRY_AFTER_S  # an InboxError may say it
+        headers = (("Retry-After", str(ceil(wait_s))),)
+    elif status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers = (("Allow", "POST"),)
+    return Answer(status, _PHRASES.get(status, "Refused"), headers)
 
 
-def is_async(receive: Receive) -> bool:
-    """Is it an `async def`, or an object whose `__call__` is one?"""
-    called = getattr(receive, "__call__", None)  # noqa: B004 - what it is, not whether it is there
-    return inspect.iscoroutinefunction(receive) or inspect.iscoroutinefunction(called)
-
-
-async def hand_on(receive: Receive, event: Event) -> None:
-    """On a loop: a coroutine function is awaited, a plain one runs in a thread, so it may block (as in a Router)."""
-    result = receive(event) if is_async(receive) else await asyncio.to_thread(receive, event)
-    if inspect.isawaitable(result):
-        await result
-
-
-def hand_on_blocking(receive: Receive, event: Event) -> None:
+def call_blocking(receive: Handler, event: Event) -> None:
     """Without a loop: a plain function is called, and what is to be awaited runs to its end in a loop of its own."""
     result = receive(event)
     if not inspect.isawaitable(result):

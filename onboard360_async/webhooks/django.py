@@ -4,14 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from onboard360_async.errors import PayloadError, WebhookError
-from onboard360_async.webhooks.answers import OK, Answer, Receive, answer_to, hand_on, hand_on_blocking, is_async
+from onboard360_async.webhooks.answers import OK, Answer, answer_to, call_blocking
 from onboard360_async.webhooks.bodies import Body, check_before_reading, read_too_early, read_wsgi
+from onboard360_async.webhooks.router import Handler, call, is_async
 from onboard360_async.webhooks.signature import WebhookVerifier
 
 __all__ = ["view"]
 
 
-def view(verifier: WebhookVerifier, receive: Receive) -> Callable[[Any], Any]:
+def view(verifier: WebhookVerifier, receive: Handler) -> Callable[[Any], Any]:
     """A csrf-exempt view, for a `path`, that gives genuine events to `receive`; it is async if `receive` is.
 
     A WebhookError of `receive` becomes its status; any other error is Django's to report (500).
@@ -25,14 +26,14 @@ def view(verifier: WebhookVerifier, receive: Receive) -> Callable[[Any], Any]:
 
     def blocking(request: Any) -> HttpResponse:
         try:
-            hand_on_blocking(receive, verifier.verify(_read(request, verifier.max_body_bytes), request.headers))
+            call_blocking(receive, verifier.verify(_read(request, verifier.max_body_bytes), request.headers))
         except WebhookError as error:
             return said(answer_to(error))
         return said(OK)
 
     async def on_a_loop(request: Any) -> HttpResponse:
         try:
-            await hand_on(receive, verifier.verify(_read(request, verifier.max_body_bytes), request.headers))
+            await call(receive, verifier.verify(_read(request, verifier.max_body_bytes), request.headers))
         except WebhookError as error:
             return said(answer_to(error))
         return said(OK)
@@ -46,8 +47,7 @@ def _read(request: Any, most: int) -> bytes:
     most, head = min(most, settings.DATA_UPLOAD_MAX_MEMORY_SIZE or most), request.META
     if "HTTP_TRANSFER_ENCODING" in head and hasattr(request, "environ"):
         return read_wsgi(request.environ, most)  # of chunks, Django shows nothing under WSGI
-    encoding, length = head.get("HTTP_CONTENT_ENCODING"), head.get("CONTENT_LENGTH")
-    declared = check_before_reading(request.method, encoding, length, most)
+    declared = check_before_reading(request.method, head.get("HTTP_CONTENT_ENCODING"), head.get("CONTENT_LENGTH"), most)
     kept = hasattr(request, "_body")  # somebody has read it, by `request.body`
     if not kept and getattr(request, "_read_started", False):
         raise read_too_early("before it, read by `request.body`, not by `request.read()`.")

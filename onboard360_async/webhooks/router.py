@@ -15,7 +15,7 @@ from attrs import field, frozen
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.webhooks.events import ClientCompleted, ClientCreated, Event, FlowCreated
 
-__all__ = ["Handled", "Handler", "Router"]
+__all__ = ["Handled", "Handler", "Router", "call", "is_async"]
 
 Handler = Callable[[Event], Awaitable[object] | object]
 H = TypeVar("H", bound=Callable[..., object])
@@ -100,7 +100,7 @@ class Router:
                 done.append(route.name)
                 continue
             try:
-                await _call(route.handler, event)
+                await call(route.handler, event)
             except Exception as error:  # noqa: BLE001 - a user's function may raise anything; the others still run
                 _LOG.warning("webhook handler %s failed on %s: %s", route.name, event.name, type(error).__name__)
                 failed.append((route.name, error))
@@ -120,13 +120,16 @@ class Router:
         return _Route(pattern, chosen, handler)
 
 
-async def _call(handler: Handler, event: Event) -> None:
-    """A coroutine function on this loop; anything else in a thread, and what it gives is awaited if it can be."""
+def is_async(handler: Handler) -> bool:
+    """Is it an `async def`, or an object whose `__call__` is one?"""
+    called = getattr(handler, "__call__", None)  # noqa: B004 - what it is, not whether it is there
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)
+
+
+async def call(handler: Handler, event: Event) -> None:
+    """A coroutine function on this loop; anything else in a thread, so it may block; what it gives is awaited."""
     try:
-        if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None)):  # noqa: B004 - an object whose __call__ is async
-            result = handler(event)
-        else:
-            result = await asyncio.to_thread(_call_here, handler, event)
+        result = handler(event) if is_async(handler) else await asyncio.to_thread(_call_here, handler, event)
         if inspect.isawaitable(result):
             await result
     except asyncio.CancelledError:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final, Literal, Protocol, Self
 
 from attrs import field, frozen
@@ -22,7 +23,7 @@ Dedupe = Literal["id", "semantic"]
 STATES: Final[tuple[State, ...]] = ("waiting", "done", "dead", "purged")
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, slots=False)  # made for every delivery; without slots, attrs does that in half the time
 class NewEvent:
     """An event as it is stored. `key` is what makes it the same as another; `subject` whom it is about.
 
@@ -52,8 +53,13 @@ class NewEvent:
             received_at=event.received_at.timestamp(),
             form=event.form,
             body=event.body,
-            headers=json.dumps(event.headers),
+            headers=_json(event.headers),
         )
+
+
+def _json(headers: tuple[tuple[str, str], ...]) -> str:
+    """As `json.dumps`, which takes as long for three pairs as the rest of an event does."""
+    return f"[{','.join([f'[{quoted(name)},{quoted(value)}]' for name, value in headers])}]"
 
 
 @frozen(kw_only=True)

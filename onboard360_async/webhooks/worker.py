@@ -10,7 +10,6 @@ import logging
 import random
 import secrets
 from collections.abc import Callable, Collection
-from concurrent.futures import Future
 from typing import Final
 
 from onboard360_async import settings
@@ -159,34 +158,20 @@ class Worker:
         except WebhookError:
             failed = "The stored event cannot be read."
         except asyncio.CancelledError:
-            self._settle(kept, "waiting", due_at=self._clock(), attempts=attempts - 1, handled=handled, error="")
+            # Not waited for: we are to stop. It was not the event's fault, so this attempt does not count.
+            free = _note(kept, "waiting", due_at=self._clock(), attempts=attempts - 1, handled=handled, error="")
+            self._writer.submit(free)
             raise
         state: State = "done" if not failed else "dead" if attempts >= self._max_attempts else "waiting"
         due_at = self._clock() + (backoff_s(attempts, jitter=random.random()) if state == "waiting" else 0.0)  # noqa: S311 - no secret
         if state == "dead":
             _LOG.error("webhook event %s is a dead letter after %d attempts (%s)", kept.id, attempts, failed)
         try:
-            noted = self._settle(kept, state, due_at=due_at, attempts=attempts, handled=handled, error=failed)
-            if not await asyncio.shield(asyncio.wrap_future(noted)):  # it is noted, even if we are to stop
+            note = _note(kept, state, due_at=due_at, attempts=attempts, handled=handled, error=failed)
+            if not await asyncio.shield(self._writer.begin(note)):  # it is noted, even if we are to stop
                 _LOG.warning("webhook event %s took longer than its lease, and may be handled again", kept.id)
         except InboxError as error:
             _LOG.warning("webhook event %s will be handled again: %s", kept.id, error.reason)
-
-    def _settle(
-        self, kept: Kept, state: State, *, due_at: float, attempts: int, handled: Collection[str], error: str
-    ) -> Future[bool]:
-        def note(store: InboxStore) -> bool:
-            return store.settle(
-                kept.seq,
-                str(kept.lease),
-                state=state,
-                due_at=due_at,
-                attempts=attempts,
-                handled=handled,
-                error=error,
-            )
-
-        return self._writer.submit(note)
 
     async def _let_go(self, *, grace_s: float) -> None:
         """Wait some seconds for those under way, unless we are cancelled once more; then cancel them: they give their
@@ -201,3 +186,12 @@ class Worker:
             for task in late:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
+
+
+def _note(
+    kept: Kept, state: State, *, due_at: float, attempts: int, handled: Collection[str], error: str
+) -> Callable[[InboxStore], bool]:
+    """The work for the writer that ends a lease."""
+    return lambda store: store.settle(
+        kept.seq, str(kept.lease), state=state, due_at=due_at, attempts=attempts, handled=handled, error=error
+    )

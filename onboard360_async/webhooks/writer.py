@@ -10,10 +10,11 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
-from queue import Empty, Full, Queue
+from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
+from weakref import WeakSet
 
-from attrs import frozen
+from attrs import define
 
 from onboard360_async import settings
 from onboard360_async.errors import InboxError
@@ -25,7 +26,7 @@ T = TypeVar("T")
 _END: Final = None
 
 
-@frozen(eq=False)
+@define(eq=False)
 class _Job:
     """Work, and the future that its outcome is told to: one of `loop` or, without, one of threads."""
 
@@ -41,25 +42,22 @@ class _Job:
 
 
 _Outcome = tuple[_Job, Any, BaseException | None]  # its result, or what it failed with
-_Jobs = Queue[_Job | None]
+_Jobs = SimpleQueue[_Job | None]
 
 
 class Writer:
     """Runs work on a store, in the order in which it comes. The thread starts with the first of it.
 
-    `open_store` is called on the thread, again for each piece of work while it fails. After a fork the child's writer
-    starts afresh.
+    `open_store` is called on the thread, again for each piece of work while it fails. A fork finds the store closed, as
+    a child must not have a database open that its parent has opened; both open it anew with their next work.
     """
 
     def __init__(self, open_store: Callable[[], InboxStore]) -> None:
         self._open_store = open_store
-        self._start_afresh()
-
-    def _start_afresh(self) -> None:
-        self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._jobs: _Jobs = Queue()
+        self._jobs: _Jobs = SimpleQueue()
         self._thread: threading.Thread | None = None
+        _WRITERS.add(self)
 
     def submit(self, work: Callable[[InboxStore], T]) -> Future[T]:
         """Have it done within a transaction; the result is told when it is durable.
@@ -70,36 +68,53 @@ class Writer:
         self._put(_Job(work, future))
         return future
 
-    async def done(self, work: Callable[[InboxStore], T]) -> T:
-        """Have it done, and wait for it on this loop."""
+    def begin(self, work: Callable[[InboxStore], T]) -> asyncio.Future[T]:
+        """The same for who waits on the running loop: it is woken once for all that ends together."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         self._put(_Job(work, future, loop))
-        return await future
+        return future
+
+    async def done(self, work: Callable[[InboxStore], T]) -> T:
+        """Have it done, and wait for it on this loop."""
+        return await self.begin(work)
 
     def _put(self, job: _Job) -> None:
-        if self._pid != os.getpid():
-            self._start_afresh()
         with self._lock:
             if self._thread is None:
-                self._jobs = Queue(settings.INBOX_MOST_WAITING)  # of this thread alone: another may still be ending
+                self._jobs = SimpleQueue()  # of this thread alone: another may still be ending
                 self._thread = threading.Thread(
                     target=self._run, args=(self._jobs,), name="onboard360-inbox", daemon=True
                 )
                 self._thread.start()
-            try:
-                self._jobs.put_nowait(job)
-            except Full:
-                raise InboxError("Too many events wait for the inbox's disk.") from None
+            if self._jobs.qsize() >= settings.INBOX_MOST_WAITING:
+                raise InboxError("Too many events wait for the inbox's disk.")
+            self._jobs.put(job)
 
     def close(self) -> None:
         """Do what is waiting, close the store, and end the thread. Work that comes later opens it anew."""
         with self._lock:
-            thread, self._thread = self._thread, None
-            if thread is None or self._pid != os.getpid():
-                return
+            thread = self._end()
+        if thread is not None:
+            thread.join()
+
+    def _end(self) -> threading.Thread | None:
+        """Have the thread end, when it has done what is waiting."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
             self._jobs.put(_END)
-        thread.join()
+        return thread
+
+    def hold(self) -> None:
+        """Close the store, and keep it so until `go_on`: a fork is to come."""
+        self._lock.acquire()
+        thread = self._end()
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def go_on(self) -> None:
+        """The fork is done, here or in the child."""
+        self._lock.release()
 
     def _run(self, waiting: _Jobs) -> None:
         store: InboxStore | None = None
@@ -122,6 +137,28 @@ class Writer:
         except BaseException as error:  # noqa: BLE001 - it is told to those who wait, whatever it is
             _tell([(job, None, error) for job in jobs])
             return None
+
+
+_WRITERS: Final[WeakSet[Writer]] = WeakSet()
+_HELD: Final[list[Writer]] = []
+_FORKING: Final = threading.Lock()  # one at a time
+
+
+def _before_fork() -> None:
+    _FORKING.acquire()
+    for writer in list(_WRITERS):
+        writer.hold()
+        _HELD.append(writer)
+
+
+def _after_fork() -> None:
+    while _HELD:
+        _HELD.pop().go_on()
+    _FORKING.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 def _batch(waiting: _Jobs) -> list[_Job | None]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from onboard360_async.errors import WebhookError
-from onboard360_async.webhooks.answers import OK, Receive, answer_to, hand_on_blocking
+from onboard360_async.webhooks.answers import OK, answer_to, call_blocking
 from onboard360_async.webhooks.bodies import read_wsgi
+from onboard360_async.webhooks.router import Handler
 from onboard360_async.webhooks.signature import WebhookVerifier
 
 __all__ = ["app"]
@@ -16,7 +17,7 @@ __all__ = ["app"]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
-def app(verifier: WebhookVerifier, receive: Receive) -> Callable[[Mapping[str, Any], StartResponse], Iterable[bytes]]:
+def app(verifier: WebhookVerifier, receive: Handler) -> Callable[[Mapping[str, Any], StartResponse], Iterable[bytes]]:
     """A WSGI app that gives genuine events to `receive` and answers the others.
 
     What `receive` gives to be awaited (an `async def`, a Router) runs to its end, each in a loop of its own.
@@ -26,7 +27,7 @@ def app(verifier: WebhookVerifier, receive: Receive) -> Callable[[Mapping[str, A
     def hook(environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         try:
             raw = read_wsgi(environ, verifier.max_body_bytes)
-            hand_on_blocking(receive, verifier.verify(raw, _headers(environ)))
+            call_blocking(receive, verifier.verify(raw, _headers(environ)))
             answer = OK
         except WebhookError as error:
             answer = answer_to(error)

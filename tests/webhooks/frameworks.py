@@ -18,8 +18,8 @@ from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.routing import Mount, Route
 
 from onboard360_async.webhooks import Event, Router, WebhookVerifier, aiohttp, asgi, django, wsgi
-from onboard360_async.webhooks.answers import Receive
 from onboard360_async.webhooks.factories import SECRET
+from onboard360_async.webhooks.router import Handler
 from tests.webhooks import hosts
 
 __all__ = ["CHUNKLESS", "MOST", "NAMES", "ROUTES", "Desk", "configure_django", "fastapi_app", "house"]
@@ -50,9 +50,9 @@ class Desk:
     async def receive(self, event: Event) -> None:
         self.plain(event)
 
-    def of(self, route: str) -> Receive:
+    def of(self, route: str) -> Handler:
         """What receives the events of a route."""
-        receives: dict[str, Receive] = {"plain": self.plain, "router": self.router}
+        receives: dict[str, Handler] = {"plain": self.plain, "router": self.router}
         return receives.get(route, self.receive)
 
 

@@ -11,9 +11,9 @@ import pytest
 from asgiref.sync import iscoroutinefunction
 
 from onboard360_async.errors import PayloadError
-from onboard360_async.webhooks import Event, answers, bodies, django
-from onboard360_async.webhooks.answers import Receive
+from onboard360_async.webhooks import Event, answers, bodies, django, router
 from onboard360_async.webhooks.factories import client_created
+from onboard360_async.webhooks.router import Handler
 from tests.webhooks.frameworks import MOST, Desk, configure_django
 
 ROOM = Path(bodies.__file__).parent
@@ -55,7 +55,7 @@ def taken(event: Event) -> None:
     """A plain one."""
 
 
-RECEIVES: list[tuple[Receive, bool]] = [
+RECEIVES: list[tuple[Handler, bool]] = [
     (received, True),
     (Desk().receive, True),
     (Desk().router, True),
@@ -69,24 +69,24 @@ RECEIVES: list[tuple[Receive, bool]] = [
 
 
 @pytest.mark.parametrize(("receive", "is_async"), RECEIVES)
-def test_a_view_of_django_is_async_if_its_receiver_is(desk: Desk, receive: Receive, is_async: bool) -> None:
+def test_a_view_of_django_is_async_if_its_receiver_is(desk: Desk, receive: Handler, is_async: bool) -> None:
     """So that neither a loop is blocked nor one is started for nothing."""
     configure_django()
     assert iscoroutinefunction(django.view(desk.verifier, receive)) is is_async
 
 
 @pytest.mark.parametrize("receive", [each for each, _ in RECEIVES])
-async def test_whatever_receives_is_run_to_its_end(receive: Receive) -> None:
+async def test_whatever_receives_is_run_to_its_end(receive: Handler) -> None:
     """On a loop and without one, and on the thread of a loop by a blocking app, as an async test calls it."""
-    await answers.hand_on(receive, client_created())
-    answers.hand_on_blocking(receive, client_created())
-    await asyncio.to_thread(answers.hand_on_blocking, receive, client_created())
+    await router.call(receive, client_created())
+    answers.call_blocking(receive, client_created())
+    await asyncio.to_thread(answers.call_blocking, receive, client_created())
 
 
 async def test_a_plain_function_may_block() -> None:
     """It runs in a thread, where it does not stop the loop."""
     threads: list[int] = []
-    await answers.hand_on(lambda event: threads.append(threading.get_ident()), client_created())
+    await router.call(lambda event: threads.append(threading.get_ident()), client_created())
     assert threads != [threading.get_ident()]
 
 
@@ -95,7 +95,7 @@ async def test_an_error_comes_out_of_every_thread() -> None:
     desk = Desk()
     desk.error = ValueError("no")
     with pytest.raises(ValueError, match="no"):
-        answers.hand_on_blocking(desk.receive, client_created())
+        answers.call_blocking(desk.receive, client_created())
 
 
 # --- the head -----------------------------------------------------------------------------------------------------

@@ -12,9 +12,8 @@ import pytest
 
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.webhooks import ClientCompleted, ClientCreated, Event, FlowCreated, Router
-from onboard360_async.webhooks.answers import Receive
 from onboard360_async.webhooks.factories import client_completed, client_created, flow_created, unknown_event
-from onboard360_async.webhooks.router import Handled
+from onboard360_async.webhooks.router import Handled, Handler
 
 Handling = Callable[[Event], Awaitable[None]]
 
@@ -245,7 +244,7 @@ async def test_a_router_receives(noted: Noted) -> None:
     """Wherever an `async def receive(event)` is wanted, a router will do."""
     router = Router()
     router.on("flow.created")(noted.handler("flow"))
-    receive: Receive = router
+    receive: Handler = router
     result = receive(flow_created())
     assert isinstance(result, Awaitable)
     await result

@@ -11,7 +11,7 @@ from onboard360_async import AsyncOnboard360, errors
 from onboard360_async.sandbox import TAMPERINGS, Sandbox
 from onboard360_async.webhooks import ClientCreated, Event, Inbox, WebhookVerifier
 from onboard360_async.webhooks.aiohttp import handler
-from onboard360_async.webhooks.answers import Receive
+from onboard360_async.webhooks.router import Handler
 from onboard360_async.webhooks.store import Counts
 
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
@@ -49,7 +49,7 @@ async def inbox(tmp_path: Path, events: list[ClientCreated]) -> AsyncIterator[In
 
 
 @asynccontextmanager
-async def serving(receive: Receive) -> AsyncIterator[str]:
+async def serving(receive: Handler) -> AsyncIterator[str]:
     """A user's service; its URL."""
     app = web.Application()
     app.router.add_post("/webhooks", handler(WebhookVerifier(SECRET), receive))
