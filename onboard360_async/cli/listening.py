@@ -101,7 +101,7 @@ class _Desk:
     def __init__(self, show: Arrivals, stopped: asyncio.Event) -> None:
         self._show, self._stopped = show, stopped
         self._loop = asyncio.get_running_loop()
-        self.broken: BrokenPipeError | None = None
+        self.broken: OSError | None = None
 
     async def receive(self, event: Event) -> None:
         """Keep an event, and show it."""
@@ -124,10 +124,10 @@ class _Desk:
         return tell
 
     def _shown(self, show: Callable[[], None]) -> None:
-        """Whoever read what we write has gone: what was stored stays stored, and we end."""
+        """Whoever read what we write has gone, or its disk is full: what was stored stays stored, and we end."""
         try:
             show()
-        except BrokenPipeError as error:
+        except OSError as error:
             self.broken = error
             self._stopped.set()
 
@@ -237,7 +237,7 @@ class _Told(logging.Handler):
             return  # that a handler failed is told with what becomes of the event
         line = f"{record.getMessage()[:1].upper()}{record.getMessage()[1:]}"
         if threading.current_thread() is threading.main_thread():
-            with suppress(BrokenPipeError):  # nobody listens, which is no reason to refuse a webhook
+            with suppress(OSError):  # nobody listens, which is no reason to refuse a webhook
                 self._show.tell(line)
             return
         with suppress(RuntimeError):  # the loop has ended

@@ -88,8 +88,8 @@ def listen_here(
     """
     from onboard360_async.cli.listening import Wanted, listen  # a server, which no other command needs to wait for
 
-    if path is not None and not path.startswith("/"):
-        raise click.BadParameter("it begins with /", param_hint="--path")
+    if path is not None and (not path.startswith("/") or set(path) & set("{}?#")):
+        raise click.BadParameter("it begins with /, and has no braces, ? or #", param_hint="--path")
     target = None if forward_to is None else address(forward_to)
     wanted = Wanted(host=host, port=port, path=path, inbox=inbox.absolute(), forward_to=target, form=form)
     return asyncio.run(listen(verifier(secret_file), wanted, lambda: remember_inbox(inbox)))

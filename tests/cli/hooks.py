@@ -135,7 +135,13 @@ class Target:
 class Listener:
     """`onboard360 webhooks listen` in a process of its own, in this folder, with these settings."""
 
-    def __init__(self, folder: Path, *arguments: object, numbers: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: object,
+        numbers: Mapping[str, float] | None = None,
+        stdout: int = subprocess.PIPE,
+    ) -> None:
         words = ["webhooks", "listen", "--port", "0", *map(str, arguments)]
         if "--secret-file" not in words:
             words += ["--secret-file", str(secret_file(folder))]
@@ -147,7 +153,7 @@ class Listener:
             }  # it would hide a flush
             | {"PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from onboard360_async import settings
+from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks import WebhookVerifier, sign
 from onboard360_async.webhooks.factories import SECRET, client_created, flow_created, unknown_event
 from onboard360_async.webhooks.sqlite_store import SqliteStore, is_inbox
@@ -130,6 +131,33 @@ def test_what_cannot_be_stored_is_not_acknowledged(tmp_path: Path, inbox: Path) 
         assert listener.line()["state"] == "stored"
         code, out, err = listener.end()
     assert (code, out, err) == (0, "", "Webhook refused (503): The inbox cannot be used: database is locked.\n")
+
+
+def test_a_full_disk_behind_the_lines_refuses_no_webhook(tmp_path: Path, inbox: Path) -> None:
+    """What cannot be shown is stored and acknowledged; then it ends, and says why."""
+    with Path("/dev/full").open("w") as full, Listener(tmp_path, stdout=full.fileno()) as listener:
+        assert post(listener.url, client_created()) == 200
+        code, _, err = listener.wait()
+    assert code != 0
+    assert "No space left on device" in err
+    assert len(kept_in(inbox)) == 1
+
+
+def test_the_sandbox_sends_and_the_command_finds(
+    service: Sandbox, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole way: somebody is added, the webhook comes twice, the list of events and the link are found."""
+    monkeypatch.chdir(tmp_path)
+    with Listener(tmp_path) as listener:
+        service.add_webhook(listener.url, secret=SECRET, duplicates=1)
+        (campaign, *_) = json.loads(command("campaigns", "list", "--format", "json").out)
+        words = ("--campaign", campaign["id"], "--email", "jörg@x.de", "--format", "jsonl")
+        client = json.loads(command("clients", "add", *words).out)
+        assert [listener.line()["state"] for _ in range(2)] == ["stored", "duplicate"]
+        (found,) = json.loads(command("links", "find", "JÖRG@x.de", "--format", "json").out)
+        assert (found["link"], found["client_id"]) == (client["link"], client["id"])
+        assert command("webhooks", "list", "--format", "csv").out.count("client.created") == 1
+        assert listener.end()[0] == 0
 
 
 # --- what goes out ---
@@ -355,6 +383,8 @@ def test_what_cannot_be_used_is_one_line(
     assert "geheim" not in heard.err
 
 
-def test_a_path_must_begin_as_paths_do(command: Command) -> None:
+@pytest.mark.parametrize("path", ["hooks", "", "/hooks/{id}", "/hooks?x=1"])
+def test_a_path_must_be_one(command: Command, path: str) -> None:
     """Else nothing could ever come there."""
-    assert command("webhooks", "listen", "--path", "hooks").code == 2
+    said = command("webhooks", "listen", "--path", path)
+    assert (said.code, "it begins with /" in said.err) == (2, True)
