@@ -75,7 +75,10 @@ class Got(NamedTuple):
 
 
 class Target:
-    """A server in a thread that answers with these statuses, one after another, and then with 200. 0: not at all."""
+    """A server in a thread that answers with these statuses, one after another, and then with 200.
+
+    0: not at all; -1: it closes the connection instead.
+    """
 
     def __init__(self, *statuses: int) -> None:
         self._statuses = iter(statuses)
@@ -103,8 +106,9 @@ class Target:
         body = request.rfile.read(int(request.headers["Content-Length"] or 0))
         status = next(self._statuses, 200)
         self._got.put(Got(request.path, request.headers.items(), body))
-        if not status:
-            self._ended.wait(PATIENCE_S)
+        if status < 1:
+            if status == 0:
+                self._ended.wait(PATIENCE_S)
             return
         request.send_response(status)
         request.send_header("Location", "/elsewhere")

@@ -233,6 +233,25 @@ def test_a_replay_to_an_address_tells_of_each_and_changes_nothing(three: list[Ev
     assert (said.code, "not taken: no connection" in said.out) == (5, True)
 
 
+def test_what_was_not_taken_says_why(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No answer in time, a connection that broke off, a header that cannot be sent: each goes on with the next."""
+    monkeypatch.setattr(settings, "TIMEOUT_S", 0.2)
+    events = [client_created(client_id=str(number)) for number in range(4)]
+    events[2] = evolve(events[2], headers=((settings.EVENT_HEADER, "client\r\nEvil: 1"),))
+    inbox = inbox_of(tmp_path / "box.db", *(evolve(event, id=f"{number:064}") for number, event in enumerate(events)))
+    with Target(0, -1) as target:
+        said = command("webhooks", "replay", "--since", "2020-01-01", "--inbox", inbox, "--forward-to", target.url)
+        assert len(target.rest()) == 3
+    fates = [line.partition("client.created  ")[2] for line in said.out.splitlines()]
+    assert fates == [
+        "not taken: no answer in 0.2 s",
+        "not taken: the connection broke off",
+        "not taken: its headers cannot be sent again",
+        "taken",
+    ]
+    assert (said.code, said.err) == (5, "1 event taken, 3 not.\n")
+
+
 def test_a_replay_says_what_it_needs(three: list[Event], command: Command) -> None:
     """Which events, an id that is one's alone, a moment: exit 2, and nothing was done."""
     beginnings = {event.id[0] for event in three}
