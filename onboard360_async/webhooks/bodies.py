@@ -28,8 +28,8 @@ Take = Callable[[], Awaitable[Message]]
 Give = Callable[[Message], Awaitable[None]]
 
 
-class SenderLeftError(PayloadError):
-    """The sender went away in the middle of the body, and waits for no answer."""
+class SenderLeftError(Exception):
+    """The sender went away in the middle of the body, and waits for no answer: nobody's error, and none of `errors`."""
 
 
 def check_before_reading(method: str, encoding: str | None, length: str | None, most: int) -> int | None:
