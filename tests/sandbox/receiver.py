@@ -22,7 +22,6 @@ __all__ = [
     "accepts_bytes",
     "answers",
     "node_sample",
-    "python_sample",
 ]
 
 
@@ -150,12 +149,3 @@ def stringify(value: Any) -> str:
         return "null"
     assert isinstance(value, str)
     return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def python_sample(payload: Any, signature: str, secret: str) -> bool:
-    """The page's Python sample, word for word."""
-    signature_value = signature.replace("sha256=", "")
-    expected_signature = hmac.new(
-        secret.encode("utf-8"), json.dumps(payload, separators=(",", ":")).encode("utf-8"), hashlib.sha256
-    ).hexdigest()
-    return hmac.compare_digest(signature_value, expected_signature)

@@ -12,7 +12,8 @@ import pytest
 from onboard360_async.sandbox import EVENTS, TAMPERINGS
 from onboard360_async.sandbox.events import Event
 from onboard360_async.sandbox.sealing import Sealed, node_form, seal
-from tests.sandbox.receiver import accepts_bytes, node_sample, python_sample
+from tests.sandbox.receiver import accepts_bytes, node_sample
+from tests.webhooks.page_samples import verify_webhook as python_sample
 
 SECRET = "whsec_test_secret"
 ZOE = Event(

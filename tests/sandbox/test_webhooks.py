@@ -12,28 +12,12 @@ from aiohttp import web
 
 from onboard360_async.sandbox import EVENTS, KINDS, Sandbox, Webhook
 from onboard360_async.sandbox.faults import OF_LISTINGS
-from tests.page import ADD_BODY
+from tests.page import ADD_BODY, WEBHOOK_BODY
 from tests.sandbox.calls import CAMPAIGN, CLIENT, JOHN, add, call
-from tests.sandbox.receiver import Receiver, accepts_bytes, node_sample, python_sample
+from tests.sandbox.receiver import Receiver, accepts_bytes, node_sample
+from tests.webhooks.page_samples import verify_webhook as python_sample
 
 HOOK = "http://127.0.0.1:9/hook"
-# The API page's own, letter for letter.
-PAGE_BODY = """{
-"event": "client.created",
-"data": {
-"client_id": "770e8400-e29b-41d4-a716-446655440002",
-"campaign_id": "550e8400-e29b-41d4-a716-446655440000",
-"campaign_name": "Client Onboarding Flow",
-"first_name": "John",
-"last_name": "Doe",
-"email": "john@example.com",
-"company_name": "Acme Corp",
-"phone": "+1234567890",
-"link": "https://app.360onboard.com/c/abc123xyz789",
-"created_at": "2024-01-15T09:00:00Z"
-},
-"timestamp": "2024-01-15T09:00:00Z"
-}"""
 
 
 async def test_the_golden_webhook_is_the_pages_own() -> None:
@@ -48,7 +32,7 @@ async def test_the_golden_webhook_is_the_pages_own() -> None:
         assert (await call(sandbox, "POST", "/clients", data=ADD_BODY)).status == 201
         await sandbox.delivered()
         (got,) = receiver.got
-        assert got.body.decode() == PAGE_BODY.replace("\n", "").replace('": ', '":')
+        assert got.body.decode() == WEBHOOK_BODY.replace("\n", "").replace('": ', '":')
         (webhook,) = sandbox.webhooks
     signature = got.headers["X-360onboard-Signature"]
     assert re.fullmatch("sha256=[0-9a-f]{64}", signature)
@@ -83,7 +67,7 @@ async def test_what_a_client_does_not_have_is_null() -> None:
         await sandbox.delivered()
         (client,) = sandbox.clients()
     data = json.loads(receiver.got[0].body)["data"]
-    assert list(data) == list(json.loads(PAGE_BODY)["data"])
+    assert list(data) == list(json.loads(WEBHOOK_BODY)["data"])
     assert data == {
         **{name: client[name] for name in client if name != "id"},
         "client_id": client_id,
