@@ -81,8 +81,7 @@ class Worker:
                         async with asyncio.timeout(settings.INBOX_POLL_S):
                             await self._wake.wait()
         except asyncio.CancelledError:
-            if self._stopping:
-                grace_s = 0.0  # whoever had told us to stop is tired of waiting
+            grace_s = 0.0  # whoever cancels does not wait
             raise
         finally:
             try:

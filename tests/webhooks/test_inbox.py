@@ -1,7 +1,6 @@
-"""The inbox: acknowledged only when stored, handled at least once, in order for each client, again when that failed."""
+"""The inbox: acknowledged only when stored, each event once, whatever the disk, threads and forks do."""
 
 import asyncio
-import logging
 import os
 import signal
 import sqlite3
@@ -13,45 +12,11 @@ from typing import Any
 import pytest
 
 from onboard360_async import errors, settings
-from onboard360_async.webhooks import ClientCreated, Event, Inbox, Router
-from onboard360_async.webhooks.factories import client_completed, client_created
+from onboard360_async.webhooks import Event, Inbox
+from onboard360_async.webhooks.factories import client_completed
 from onboard360_async.webhooks.sqlite_store import SqliteStore
 from onboard360_async.webhooks.store import Counts
-from onboard360_async.webhooks.worker import backoff_s
-
-
-class Turned:
-    """A clock that tests turn by hand."""
-
-    def __init__(self) -> None:
-        self.now = 2e9  # after whatever the events say
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Turned:
-    return Turned()
-
-
-def created(number: int, timestamp: str = "2026-01-15T09:00:00Z") -> ClientCreated:
-    """The same bytes whenever it is called."""
-    return client_created(client_id=f"c{number}", email=f"p{number}@x.de", timestamp=timestamp)
-
-
-class Seen:
-    """A handler that notes whom it was called for, and fails as often as it is told."""
-
-    def __init__(self, failures: int = 0) -> None:
-        self.ids: list[str | None] = []
-        self.failures = failures
-
-    async def __call__(self, event: Event) -> None:
-        self.ids.append(event.data.subject)
-        if self.failures:
-            self.failures -= 1
-            raise ValueError(event.data)
+from tests.webhooks.hands import Seen, created
 
 
 async def test_what_is_received_is_stored_before_it_is_told(tmp_path: Path) -> None:
@@ -119,154 +84,6 @@ async def test_what_waits_together_is_committed_together(tmp_path: Path) -> None
     inbox.close()
 
 
-async def test_what_fails_is_tried_again_later_and_given_up_in_the_end(tmp_path: Path, clock: Turned) -> None:
-    """After a growing time with jitter, so often; then it is a dead letter, which a replay brings back."""
-    seen = Seen(failures=3)
-    inbox = Inbox(tmp_path / "inbox.db", seen, clock=clock, max_attempts=3)
-    await inbox.receive(created(1))
-    for attempt in (1, 2, 3):
-        assert await inbox.work() == 1
-        assert await inbox.work() == 0  # not at once
-        clock.now += backoff_s(attempt, jitter=1.0)
-    assert await inbox.counts() == Counts(dead=1)
-    (letter,) = await inbox.dead_letters()
-    assert (letter.attempts, letter.event().data.subject) == (3, "c1")
-    assert letter.error == "tests.webhooks.test_inbox.Seen: ValueError"
-    assert await inbox.replay(dead_letters=True) == 1
-    assert await inbox.work() == 1
-    assert await inbox.counts() == Counts(done=1)
-    assert seen.ids == ["c1"] * 4
-    inbox.close()
-
-
-async def test_an_event_that_ends_its_process_is_given_up_too(tmp_path: Path, clock: Turned) -> None:
-    """What was begun so often and never settled is a dead letter, and is not begun again: no crash without an end."""
-    inbox = Inbox(tmp_path / "inbox.db", seen := Seen(), clock=clock, max_attempts=3)
-    await inbox.receive(created(1))
-    for _ in range(3):  # as three workers that died
-        await inbox._writer.done(lambda store: store.lease(now=clock(), until=clock() + 60.0, lease="dead", most=1))
-        clock.now += 60
-    await inbox.work()
-    assert (seen.ids, await inbox.counts()) == ([], Counts(dead=1))
-    (letter,) = await inbox.dead_letters()
-    assert letter.error == "It was begun too often and never ended."
-    inbox.close()
-
-
-def test_the_wait_doubles_up_to_an_hour_and_half_of_it_is_jitter() -> None:
-    """From a second on; whatever the number of attempts."""
-    assert [backoff_s(attempts, jitter=1.0) for attempts in (1, 2, 3)] == [1.0, 2.0, 4.0]
-    assert [backoff_s(attempts, jitter=0.0) for attempts in (1, 2, 3)] == [0.5, 1.0, 2.0]
-    assert backoff_s(10_000, jitter=1.0) == settings.INBOX_BACKOFF_MOST_S
-
-
-async def test_a_handler_that_is_done_is_not_called_again(tmp_path: Path, clock: Turned) -> None:
-    """Where one of two fails, only that one sees the event again: nobody is mailed twice because a CRM was down."""
-    router = Router()
-    calls: list[str] = []
-
-    @router.on("client.created")
-    async def mail(event: ClientCreated) -> None:
-        calls.append("mail")
-
-    @router.on("client.*")
-    def crm(event: Event) -> None:
-        calls.append("crm")
-        if calls.count("crm") < 3:
-            raise OSError
-
-    inbox = Inbox(tmp_path / "inbox.db", router, clock=clock)
-    await inbox.receive(created(1))
-    for _ in range(4):
-        await inbox.work()
-        clock.now += 100
-    assert calls == ["mail", "crm", "crm", "crm"]
-    assert await inbox.counts() == Counts(done=1)
-    inbox.close()
-
-
-async def test_the_events_of_a_client_are_handled_in_their_order(tmp_path: Path, clock: Turned) -> None:
-    """One after another, also when the first has to be tried again; other clients do not wait for them."""
-    order: list[str] = []
-    under_way: set[str | None] = set()
-
-    async def handle(event: Event) -> None:
-        subject = event.data.subject
-        assert subject not in under_way
-        under_way.add(subject)
-        await asyncio.sleep(0)
-        under_way.discard(subject)
-        order.append(f"{subject} {event.name}")
-        if order == ["c1 client.created"]:
-            raise OSError
-
-    inbox = Inbox(tmp_path / "inbox.db", handle, clock=clock)
-    for event in (created(1), client_completed(client_id="c1"), created(2)):
-        await inbox.receive(event)
-    await inbox.work()
-    assert order == ["c1 client.created", "c2 client.created"]
-    clock.now += 10
-    await inbox.work()
-    assert order[2:] == ["c1 client.created", "c1 client.completed"]
-    inbox.close()
-
-
-async def test_a_running_inbox_handles_what_comes(tmp_path: Path) -> None:
-    """Woken by the event, not by the clock; what is under way when it stops is ended first."""
-    begun, go = asyncio.Event(), asyncio.Event()
-    done: list[str | None] = []
-
-    async def handle(event: Event) -> None:
-        begun.set()
-        await go.wait()
-        done.append(event.data.subject)
-
-    inbox = Inbox(tmp_path / "inbox.db", handle)
-    async with inbox.running() as running:
-        assert running is inbox
-        await asyncio.sleep(0)
-        await inbox.receive(created(1))
-        await begun.wait()
-        go.set()
-    assert done == ["c1"]
-    assert await inbox.counts() == Counts(done=1)
-    inbox.close()
-
-
-async def test_what_takes_too_long_to_stop_gives_its_lease_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A handler that does not end is cancelled, and the event is due again at once: the next worker need not wait."""
-    monkeypatch.setattr(settings, "INBOX_GRACE_S", 0.0)
-    begun = asyncio.Event()
-
-    async def handle(event: Event) -> None:
-        begun.set()
-        await asyncio.Event().wait()
-
-    async with (inbox := Inbox(tmp_path / "inbox.db", handle)).running():
-        await inbox.receive(created(1))
-        await begun.wait()
-    seen = Seen()
-    again = Inbox(tmp_path / "inbox.db", seen)
-    assert await again.work() == 1
-    assert seen.ids == ["c1"]
-    again.close()
-
-
-async def test_stopping_at_the_moment_of_an_arrival(tmp_path: Path) -> None:
-    """It ends, and what it had just leased is handled or free again: nobody waits for a lease of nobody's."""
-    inbox = Inbox(tmp_path / "inbox.db", seen := Seen())
-    for number in range(50):
-        async with inbox.running():
-            await inbox.receive(created(number))
-            for _ in range(number % 5):
-                await asyncio.sleep(0)
-    await inbox.work()
-    assert sorted(map(str, seen.ids)) == sorted(f"c{number}" for number in range(50))
-    inbox.close()
-
-
 async def test_an_inbox_that_is_closed_opens_again(tmp_path: Path) -> None:
     """Also while the first is still ending: each thread has its own work, and nobody waits for ever."""
     inbox = Inbox(tmp_path / "inbox.db")
@@ -275,57 +92,6 @@ async def test_an_inbox_that_is_closed_opens_again(tmp_path: Path) -> None:
         assert await inbox.receive(created(number)) is True
         await closing
     inbox.close()
-
-
-async def test_a_long_handler_keeps_its_lease(tmp_path: Path, clock: Turned) -> None:
-    """It is prolonged while the handler works; without that, another worker would take the event too."""
-    begun, go = asyncio.Event(), asyncio.Event()
-
-    async def handle(event: Event) -> None:
-        begun.set()
-        await go.wait()
-
-    inbox = Inbox(tmp_path / "inbox.db", handle, clock=clock, lease_s=60.0)
-    other = Inbox(tmp_path / "inbox.db", seen := Seen(), clock=clock)
-    await inbox.receive(created(1))
-    worker = inbox._worker()
-    working = asyncio.create_task(worker.drain())
-    await begun.wait()
-    for _ in range(3):
-        clock.now += 59
-        await worker.renew()
-        assert await other.work() == 0
-    go.set()
-    assert await working == 1
-    assert seen.ids == []
-    inbox.close()
-    other.close()
-
-
-async def test_a_worker_that_lost_its_lease_changes_nothing(
-    tmp_path: Path, clock: Turned, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Another one has taken the event meanwhile: at least once, and it is said in the log."""
-    begun, go = asyncio.Event(), asyncio.Event()
-
-    async def handle(event: Event) -> None:
-        begun.set()
-        await go.wait()
-        raise OSError
-
-    inbox = Inbox(tmp_path / "inbox.db", handle, clock=clock)
-    other = Inbox(tmp_path / "inbox.db", Seen(), clock=clock)
-    await inbox.receive(created(1))
-    working = asyncio.create_task(inbox.work())
-    await begun.wait()
-    clock.now += settings.INBOX_LEASE_S
-    assert await other.work() == 1
-    go.set()
-    await working
-    assert await other.counts() == Counts(done=1)
-    assert "longer than its lease" in caplog.text
-    inbox.close()
-    other.close()
 
 
 async def test_what_cannot_be_stored_is_never_acknowledged(tmp_path: Path) -> None:
@@ -503,17 +269,3 @@ def test_what_cannot_be_meant_is_refused(tmp_path: Path, options: dict[str, Any]
     with pytest.raises(errors.ConfigurationError):
         Inbox(tmp_path / "inbox.db", **options)
     assert list(tmp_path.iterdir()) == []
-
-
-async def test_no_log_names_anybody(tmp_path: Path, clock: Turned, caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever a handler's error quotes: no email, link, or secret, at any level."""
-    caplog.set_level(logging.DEBUG)
-    inbox = Inbox(tmp_path / "inbox.db", Seen(failures=9), clock=clock, max_attempts=1)
-    event = created(1)
-    await inbox.receive(event)
-    await inbox.work()
-    (letter,) = await inbox.dead_letters()
-    told = f"{caplog.text} {letter!r} {letter.error}"
-    assert "dead letter" in caplog.text
-    assert not [word for word in ("p1@x.de", "abc123xyz789", "Acme", "John", "sha256=") if word in told]
-    inbox.close()
