@@ -5,17 +5,51 @@ Knows no table; who opens says what the tables are. A file that is not ours is n
 
 import os
 import sqlite3
+import stat
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
+from weakref import WeakSet
 
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ImportLockedError
 
-__all__ = ["open_database", "storable", "told", "transaction"]
+__all__ = ["open_database", "opened_as", "storable", "told", "transaction"]
 
 _MODE: Final = 0o600  # readable by the owner alone: it holds people and links
+
+
+class _Connection(sqlite3.Connection):
+    """One that knows which file it has open, and whose that is."""
+
+    place: tuple[int, int] | None = None  # device and inode
+    application_id = 0
+
+    def close(self) -> None:
+        super().close()
+        with _LOCK:
+            _OPEN.discard(self)
+
+
+_OPEN: Final[WeakSet[_Connection]] = WeakSet()
+_LOCK: Final = threading.Lock()
+
+
+def opened_as(path: Path) -> int | None:
+    """The application id of the database that this process has open there; None if it has not.
+
+    Then nobody in this process may open the file but SQLite: on POSIX whoever closes a file drops all locks that the
+    process has on it, so that the next process would take itself for the only one, and delete the log that this one
+    writes to.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    with _LOCK:
+        return next((each.application_id for each in _OPEN if each.place == (found.st_dev, found.st_ino)), None)
 
 
 def open_database(
@@ -30,12 +64,19 @@ def open_database(
     if path is not None:
         _create_private(path)
     patience_s = settings.SHARED_PATIENCE_S if shared else 0.0
-    connection = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=patience_s)
+    connection = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=patience_s, factory=_Connection)
+    if path is not None:
+        found = path.stat()
+        connection.place, connection.application_id = (found.st_dev, found.st_ino), application_id
+        with _LOCK:
+            _OPEN.add(connection)
     try:
         with told(path):
             connection.row_factory = sqlite3.Row
             connection.execute(f"PRAGMA locking_mode = {'NORMAL' if shared else 'EXCLUSIVE'}")
+            connection.execute("BEGIN")  # another process may be making it: all of that is seen, or nothing
             version = _version(connection, path, application_id, len(upgrades))
+            connection.execute("COMMIT")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             if not shared or version < len(upgrades):
@@ -86,9 +127,17 @@ def told(path: Path | None) -> Iterator[None]:
 
 
 def _create_private(path: Path) -> None:
-    """An empty file with the right mode, before SQLite would make one with the wrong; its companions inherit it."""
+    """An empty file with the right mode, before SQLite would make one with the wrong; its companions inherit it.
+
+    One that is there is not opened (see `opened_as`).
+    """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, _MODE))
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, _MODE))
+    except FileExistsError:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise ConfigurationError(f"Cannot write {path}: it is a folder, or no file.") from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise ConfigurationError(f"Cannot write {path}: Permission denied.") from None
     except OSError as error:
         raise ConfigurationError(f"Cannot write {path}: {error.strerror}.") from None
 
@@ -116,3 +165,5 @@ def _upgrade(connection: sqlite3.Connection, path: Path | None, application_id: 
         connection.execute(f"PRAGMA application_id = {application_id}")
         connection.execute(f"PRAGMA user_version = {len(upgrades)}")
     connection.execute("COMMIT")
+    if version < len(upgrades):
+        connection.execute("PRAGMA wal_checkpoint")  # a new file says at once whose it is

@@ -3,12 +3,14 @@
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from onboard360_async.errors import ConfigurationError, ImportLockedError
-from onboard360_async.sqlite import open_database, told
+from onboard360_async.sqlite import open_database, opened_as, told
 
 OURS = 42
 FIRST = "CREATE TABLE one (a)"
@@ -39,6 +41,19 @@ def test_one_holds_it_at_a_time(tmp_path: Path) -> None:
         opened(tmp_path / "a.db")
     connection.close()
     opened(tmp_path / "a.db").close()
+
+
+def test_a_second_try_here_frees_nothing_for_others(tmp_path: Path) -> None:
+    """On POSIX whoever closes a file drops its process's locks: whoever is refused here must not have opened it."""
+    connection = opened(path := tmp_path / "a.db")
+    with pytest.raises(ImportLockedError):
+        opened(path)
+    assert opened_as(path) == OURS
+    code = f"import sqlite3; sqlite3.connect({str(path)!r}, timeout=0).execute('SELECT count(*) FROM one')"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "database is locked" in other.stderr
+    connection.close()
+    assert opened_as(path) is None
 
 
 def test_old_tables_are_led_to_todays(tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ class ClientData(WithExtra):
 
     @property
     def subject(self) -> str | None:
-        """Whom the event is about: the client, else the campaign."""
-        return self.client_id or self.campaign_id
+        """Which client the event is about. Never the campaign: its clients are not one."""
+        return self.client_id or None
 
 
 @frozen(slots=False)
@@ -91,9 +91,9 @@ class UnknownData(WithExtra):
 
     @property
     def subject(self) -> str | None:
-        """Whom the event seems to be about: a client, else a campaign."""
-        ids = (self.extra.get(name) for name in ("client_id", "campaign_id"))
-        return next((found for found in ids if found and isinstance(found, str)), None)
+        """Which client the event seems to be about."""
+        found = self.extra.get("client_id")
+        return found if found and isinstance(found, str) else None
 
 
 @frozen(kw_only=True, slots=False)
@@ -122,8 +122,12 @@ class Event:
 
     @property
     def semantic_key(self) -> tuple[str, str]:
-        """What happened to whom: the same for deliveries that were stamped anew, and for a thing that happens again."""
-        return self.name, self.data.subject or self.id
+        """What happened to whom: the same for deliveries that were stamped anew, and for a thing that happens again.
+
+        Of an event that we do not know, or that does not say whom it is about, it is its `id`.
+        """
+        known = None if isinstance(self.data, UnknownData) else self.data.subject
+        return self.name, known or self.id
 
 
 @frozen(kw_only=True, slots=False)

@@ -9,7 +9,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 
 from onboard360_async import settings
@@ -51,7 +54,7 @@ class Inbox:
             raise ConfigurationError('dedupe is "id" or "semantic".')
         if concurrency < 1 or max_attempts < 1 or not lease_s > 0:
             raise ConfigurationError("concurrency, max_attempts and lease_s must be more than 0.")
-        self._writer = Writer(store if callable(store) else lambda: SqliteStore(store))
+        self._writer = Writer(store if callable(store) else _opener(store))
         self._router = _router_of(router)
         self._dedupe: Dedupe = dedupe
         self._concurrency, self._lease_s, self._max_attempts = concurrency, lease_s, max_attempts
@@ -67,7 +70,7 @@ class Inbox:
         """
         new = NewEvent.of(event, self._dedupe)
         try:
-            kept = await self._writer.done(lambda store: store.add(new))
+            kept = await self._writer.begin(new)
         except ConfigurationError as error:
             raise InboxError(f"The inbox cannot be opened: {error}") from None
         self._wake()
@@ -77,7 +80,7 @@ class Inbox:
         """The same for threads, as those of a WSGI server: it blocks until the event is on the disk."""
         new = NewEvent.of(event, self._dedupe)
         try:
-            kept = self._writer.submit(lambda store: store.add(new)).result()
+            kept = self._writer.submit(new).result()
         except ConfigurationError as error:
             raise InboxError(f"The inbox cannot be opened: {error}") from None
         self._wake()
@@ -176,7 +179,8 @@ class Running:
         try:
             await task
         finally:
-            await asyncio.to_thread(self._inbox.close)
+            with ThreadPoolExecutor(1) as own:  # the loop's own may be full of handlers that do not end
+                await asyncio.get_running_loop().run_in_executor(own, self._inbox.close)
 
     def __enter__(self) -> Inbox:
         begun = threading.Event()
@@ -192,8 +196,11 @@ class Running:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._stop is not None and self._thread is not None:
-            self._stop()
+            with suppress(RuntimeError):  # its loop has ended before
+                self._stop()
             self._thread.join()
+            if self._failed is not None and error is None:
+                raise self._failed
 
     def _run(self, begun: threading.Event) -> None:
         async def until_told() -> None:
@@ -210,6 +217,13 @@ class Running:
             self._failed = error
         finally:
             begun.set()
+
+
+def _opener(path: str | os.PathLike[str]) -> Callable[[], InboxStore]:
+    if os.fspath(path) == ":memory:":
+        raise ConfigurationError("An inbox keeps its events in a file; one in memory would lose them.")
+    there = Path(path).absolute()  # the same file wherever the process goes
+    return lambda: SqliteStore(there)
 
 
 def _router_of(router: Router | Handler | None) -> Router | None:

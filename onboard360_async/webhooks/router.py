@@ -12,10 +12,10 @@ from typing import Final, Literal, TypeVar, overload
 
 from attrs import field, frozen
 
-from onboard360_async.errors import ConfigurationError
+from onboard360_async.errors import ConfigurationError, WebhookError
 from onboard360_async.webhooks.events import ClientCompleted, ClientCreated, Event, FlowCreated
 
-__all__ = ["Handled", "Handler", "Router", "call", "is_async"]
+__all__ = ["Handled", "Handler", "Router", "RunsOnError", "call", "is_async"]
 
 Handler = Callable[[Event], Awaitable[object] | object]
 H = TypeVar("H", bound=Callable[..., object])
@@ -83,8 +83,13 @@ class Router:
         return handler
 
     async def __call__(self, event: Event) -> None:
-        """Hand it on; ExceptionGroup with the errors of the handlers that failed, when all have run."""
+        """Hand it on; ExceptionGroup with the errors of the handlers that failed, when all have run.
+
+        If all of them are WebhookErrors, as of an inbox that is full: the first of those.
+        """
         handled = await self.run(event)
+        if handled.failed and all(isinstance(error, WebhookError) for _, error in handled.failed):
+            raise handled.failed[0][1]
         if handled.failed:
             count = len(handled.failed) + len(handled.done)
             raise ExceptionGroup(
@@ -112,6 +117,8 @@ class Router:
         return [route for route in self._routes if fnmatchcase(event, route.pattern)] or self._fallbacks
 
     def _route(self, pattern: str, handler: Callable[..., object], name: str | None) -> _Route:
+        if any(is_it(handler) for is_it in (inspect.isclass, inspect.isgeneratorfunction, inspect.isasyncgenfunction)):
+            raise ConfigurationError("A webhook handler is a function or coroutine function: no class, and no `yield`.")
         # An object that can be called has its class's name: an inbox has to know it again in the next process.
         said = handler if hasattr(handler, "__qualname__") else type(handler)
         chosen = name or f"{said.__module__}.{said.__qualname__}"
@@ -126,21 +133,35 @@ def is_async(handler: Handler) -> bool:
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called)
 
 
+class RunsOnError(asyncio.CancelledError):
+    """We are cancelled, and a plain function is still running in its thread, which nobody can stop."""
+
+
 async def call(handler: Handler, event: Event) -> None:
-    """A coroutine function on this loop; anything else in a thread, so it may block; what it gives is awaited."""
+    """A coroutine function on this loop; anything else in a thread, so it may block; what it gives is awaited.
+
+    Whatever it raises is an Exception: a handler that wants to end the process only fails.
+    """
+    plain = not is_async(handler)
     try:
-        result = handler(event) if is_async(handler) else await asyncio.to_thread(_call_here, handler, event)
+        result = await asyncio.to_thread(_call_here, handler, event) if plain else handler(event)
+        plain = False
         if inspect.isawaitable(result):
             await result
     except asyncio.CancelledError:
         task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise  # we are to stop
-        raise RuntimeError("What the handler waited for was cancelled.") from None
+        if task is None or not task.cancelling():
+            raise RuntimeError("What the handler waited for was cancelled.") from None
+        if plain:
+            raise RunsOnError from None
+        raise  # we are to stop
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise RuntimeError(f"The handler raised {type(error).__name__}.") from error
 
 
 def _call_here(handler: Handler, event: Event) -> object:
+    """Nothing that means something to a loop, or that no future can hold, gets out of the thread."""
     try:
         return handler(event)
-    except StopIteration as error:  # no future can hold it: whoever waits for the thread would wait for ever
-        raise RuntimeError("The handler raised StopIteration.") from error
+    except (StopIteration, SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+        raise RuntimeError(f"The handler raised {type(error).__name__}.") from error

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple, TypeVar, cast
 
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, PayloadError, SignatureError, TimestampError
@@ -26,6 +26,7 @@ __all__ = ["Headers", "Signed", "WebhookVerifier", "sign"]
 # A mapping, or pairs as frameworks have them; names and values as text or bytes, a value perhaps a list of them.
 Headers = Mapping[str, object] | Mapping[bytes, object] | Iterable[tuple[object, object]]
 
+N = TypeVar("N", int, float)
 _SIGNATURE: Final = settings.SIGNATURE_HEADER
 _NAMES: Final = ("Content-Type", _SIGNATURE, settings.EVENT_HEADER)
 # Nearly every sender and framework spells them in one of these two ways, which saves making the second.
@@ -91,12 +92,12 @@ class WebhookVerifier:
         strict_event_header: bool = False,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.max_body_bytes = _at_least_one("max_body_bytes", max_body_bytes)
+        self.max_body_bytes = _at_least("max_body_bytes", max_body_bytes, 1)
         self._keyed = [_Keyed(secret.encode()) for secret in _checked(secrets)]
         self._forms = _checked_forms(forms)
-        self._fallback_max_bytes = fallback_max_bytes
-        self._max_age_s = max_age_s
-        self._max_future_s = max_future_s
+        self._fallback_max_bytes = _at_least("fallback_max_bytes", fallback_max_bytes, 0)
+        self._max_age_s = None if max_age_s is None else _at_least("max_age_s", max_age_s, 0.0)
+        self._max_future_s = None if max_future_s is None else _at_least("max_future_s", max_future_s, 0.0)
         self._strict_event_header = strict_event_header
         self._clock = time.time if clock is None else clock
 
@@ -199,7 +200,7 @@ def _documented(headers: Headers) -> tuple[list[tuple[str, str]], list[str]]:
     kept: list[tuple[str, str]] = []
     signatures: list[str] = []
     pairs: Iterable[Any] = headers.items() if hasattr(headers, "items") else headers
-    for pair in pairs:
+    for pair in pairs if pairs is not None else ():  # some gateways say null for none
         try:
             name, value = pair
             if len(name) not in _LENGTHS:
@@ -298,7 +299,7 @@ def _checked_forms(forms: Iterable[FormName]) -> tuple[FormName, ...]:
     return cast("tuple[FormName, ...]", names)
 
 
-def _at_least_one(name: str, number: int) -> int:
-    if number < 1:
-        raise ConfigurationError(f"{name} must be at least 1.")
+def _at_least(name: str, number: N, least: N) -> N:
+    if not least <= number < float("inf"):  # NaN is neither
+        raise ConfigurationError(f"{name} must be a number from {least}.")
     return number

@@ -1,19 +1,23 @@
 """An inbox in a SQLite file, which several processes may share. Knows no event from within."""
 
 import json
+import logging
 import os
 import sqlite3
-from collections.abc import Collection, Iterator
+import stat
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ImportLockedError, InboxError
-from onboard360_async.sqlite import open_database, storable, told, transaction
+from onboard360_async.sqlite import open_database, opened_as, storable, transaction
 from onboard360_async.webhooks.store import Counts, Kept, NewEvent, State
 
 __all__ = ["SqliteStore", "is_inbox", "open_inbox"]
 
+_LOG: Final = logging.getLogger("onboard360_async")
 APPLICATION_ID: Final = 0x33364F57  # "36OW"
 UPGRADES: Final = (
     """
@@ -29,34 +33,48 @@ UPGRADES: Final = (
     CREATE INDEX events_by_id ON events (id) WHERE id != key
     """,  # none by email: each index costs an acknowledgement 6 µs, and people are looked for seldom
 )
-_FREE: Final = """state = 'waiting' AND NOT EXISTS (SELECT 1 FROM events AS earlier
-    WHERE earlier.subject = events.subject AND earlier.state = 'waiting' AND earlier.seq < events.seq)"""
+# No other event of the subject waits before this one, or is being handled: one that is replayed may have come before.
+_FREE: Final = """state = 'waiting' AND NOT EXISTS (SELECT 1 FROM events AS other
+    WHERE other.subject = events.subject AND other.state = 'waiting' AND other.seq != events.seq
+    AND (other.seq < events.seq OR other.lease IS NOT NULL AND other.due_at > :now))"""
 # The key is the id itself, unless an event is known by what happened to whom: a second index would hold it twice.
 _OF_ID: Final = "(key = ? OR id != key AND id = ?)"
 _OF_IDS: Final = _OF_ID.replace("= ?", "IN (SELECT value FROM json_each(?))")
 _AFRESH: Final = "state = 'waiting', attempts = 0, due_at = ?, lease = NULL, handled = '[]', error = NULL"
 _WIPED: Final = "state = 'purged', subject = NULL, email_key = NULL, body = x'', headers = '[]', error = NULL"
+_COLUMNS: Final = "key, id, name, subject, email_key, received_at, form, body, headers, due_at"
+_ROW: Final = f"({', '.join('?' * len(_COLUMNS.split()))})"
+_AT_ONCE: Final = 90  # events in one statement: an older SQLite takes 999 values
 _SQLITE: Final = b"SQLite format 3\0"
 _AT_ID: Final = 68  # where a SQLite file says whose it is
 
 
 def is_inbox(path: Path) -> bool:
-    """Is this file an inbox, by its first bytes? Nothing is opened or locked."""
+    """Is this file an inbox, by its first bytes? It is not locked, nor opened where this process uses it."""
     try:
-        with path.open("rb") as file:
-            head = file.read(_AT_ID + 4)
+        return _is_ours(path)
     except OSError:
         return False
+
+
+def _is_ours(path: Path) -> bool:
+    known = opened_as(path)
+    if known is not None:
+        return known == APPLICATION_ID
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would lose what is read
+        return False
+    with path.open("rb") as file:
+        head = file.read(_AT_ID + 4)
     return head.startswith(_SQLITE) and head[_AT_ID:] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def open_inbox(path: Path) -> "SqliteStore":
     """The inbox at `path`, which others may be using. ConfigurationError if there is none; no file is made."""
     try:
-        path.open("rb").close()
+        is_there = _is_ours(path)
     except OSError as error:
         raise ConfigurationError(f"Cannot read the inbox {path}: {error.strerror}.") from None
-    if not is_inbox(path):
+    if not is_there:
         raise ConfigurationError(f"{path} is no inbox.")
     return SqliteStore(path)
 
@@ -68,12 +86,11 @@ class SqliteStore:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
-        self.path = None if path is None else Path(path)
+        if path is not None and os.fspath(path) == ":memory:":
+            raise ConfigurationError("An inbox in memory has no path: give None.")
+        self.path = None if path is None else Path(path).absolute()  # the same file wherever the process goes
         try:
             self.db = open_database(self.path, application_id=APPLICATION_ID, upgrades=UPGRADES, shared=True)
-            if self.path is not None and not is_inbox(self.path):
-                with told(self.path):
-                    self.db.execute("PRAGMA wal_checkpoint")  # a new file says at once whose it is
         except ImportLockedError:
             raise InboxError("The inbox is held by another process.") from None
         self.db.execute("PRAGMA secure_delete = ON")  # what is purged is gone from the file ...
@@ -84,29 +101,61 @@ class SqliteStore:
         """All of it on the disk at its end, or nothing; InboxError then."""
         try:
             with transaction(self.db):
+                self._check_place()
                 yield
-            if self._purged:
-                self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # ... and from the log beside it
-                self._purged = False
         except sqlite3.Error as error:
             # Without a name of SQLite's it is Python's, and quotes a text that stands there: a person's, perhaps.
             what = str(error) if hasattr(error, "sqlite_errorname") else "it holds a text that cannot be read"
             raise InboxError(f"The inbox cannot be used: {what}.") from None
+        if self._purged:
+            self._forget()
 
-    def add(self, new: NewEvent) -> bool:
-        """Keep it, unless it is kept."""
-        name, subject, email = map(storable, (new.name, new.subject, new.email_key))  # the rest is ASCII
-        values = (
-            new.key, new.id, name, subject, email, new.received_at, new.form, new.body, new.headers, new.received_at
-        )  # fmt: skip
-        query = """INSERT INTO events (key, id, name, subject, email_key, received_at, form, body, headers, due_at)
-                   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO NOTHING"""
-        return self.db.execute(query, values).rowcount == 1
+    def _check_place(self) -> None:
+        """What is written to a file that was deleted or replaced, nobody will ever find."""
+        if self.path is not None and opened_as(self.path) is None:
+            raise InboxError(f"The inbox {self.path} was moved or deleted while it was in use; start again.")
+
+    def _forget(self) -> None:
+        """Purged people are gone from the file; have them gone from the log beside it, once nobody reads there."""
+        try:
+            self.db.execute("PRAGMA busy_timeout = 0")
+            busy = self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            self._purged = bool(busy)
+        except sqlite3.Error as error:
+            _LOG.warning("what was purged from a webhook inbox is still in its log: %s", type(error).__name__)
+        finally:
+            self.db.execute(f"PRAGMA busy_timeout = {round(settings.SHARED_PATIENCE_S * 1000)}")
+
+    def add(self, news: Sequence[NewEvent]) -> list[bool]:
+        """Keep those that are not kept, by two statements for all: each of them costs two switches of threads."""
+        told: list[bool] = []
+        for begin in range(0, len(news), _AT_ONCE):
+            told += self._add(news[begin : begin + _AT_ONCE])
+        return told
+
+    def _add(self, news: Sequence[NewEvent]) -> list[bool]:
+        keys = [new.key for new in news]
+        holes = ", ".join("?" * len(keys))
+        known = {record[0] for record in self.db.execute(f"SELECT key FROM events WHERE key IN ({holes})", keys)}  # noqa: S608 - our own words
+        fresh: dict[str, NewEvent] = {}
+        told = []
+        for new in news:
+            told.append(new.key not in known and new.key not in fresh)
+            if told[-1]:
+                fresh[new.key] = new
+        if fresh:
+            rows = ", ".join([_ROW] * len(fresh))
+            values = [value for new in fresh.values() for value in _values(new)]
+            self.db.execute(f"INSERT INTO events ({_COLUMNS}) VALUES {rows}", values)  # noqa: S608 - our own words
+        return told
 
     def lease(self, *, now: float, until: float, lease: str, most: int) -> list[Kept]:
         """Those that are due and free."""
-        query = f"SELECT seq FROM events WHERE due_at <= ? AND {_FREE} ORDER BY due_at, seq LIMIT ?"  # noqa: S608 - our own words
-        seqs = [record["seq"] for record in self.db.execute(query, (now, most))]
+        # What is due later than anything can be was noted by a clock that was fast, and has been set right since.
+        far = until + settings.INBOX_BACKOFF_MOST_S
+        self.db.execute("UPDATE events SET due_at = ? WHERE state = 'waiting' AND due_at > ?", (now, far))
+        query = f"SELECT seq FROM events WHERE due_at <= :now AND {_FREE} ORDER BY due_at, seq LIMIT :most"  # noqa: S608 - our own words
+        seqs = [record["seq"] for record in self.db.execute(query, {"now": now, "most": most})]
         note = "UPDATE events SET lease = ?, due_at = ?, attempts = attempts + 1 WHERE seq = ?"
         self.db.executemany(note, [(lease, until, seq) for seq in seqs])
         records = (self.db.execute("SELECT * FROM events WHERE seq = ?", (seq,)).fetchone() for seq in seqs)
@@ -188,6 +237,14 @@ class SqliteStore:
     def close(self) -> None:
         """Close the file."""
         self.db.close()
+
+
+def _values(new: NewEvent) -> tuple[object, ...]:
+    """A row; what is not passed through `storable` is ASCII."""
+    name, subject, email = map(storable, (new.name, new.subject, new.email_key))
+    return (
+        new.key, new.id, name, subject, email, new.received_at, new.form, new.body, new.headers, 0.0
+    )  # fmt: skip
 
 
 def _kept(record: sqlite3.Row) -> Kept:

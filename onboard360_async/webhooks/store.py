@@ -4,9 +4,10 @@
 """
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final, Literal, Protocol, Self
 
@@ -45,7 +46,8 @@ class NewEvent:
         """An event to be kept once: by what was signed, or by what happened to whom."""
         email = event.data.email if isinstance(event.data, ClientData) else None
         return cls(
-            key=event.id if dedupe == "id" else json.dumps(event.semantic_key),
+            # A digest, too, since it outlives a purge.
+            key=event.id if dedupe == "id" else sha256(json.dumps(event.semantic_key).encode()).hexdigest(),
             id=event.id,
             name=event.name,
             subject=event.data.subject,
@@ -112,8 +114,8 @@ class InboxStore(Protocol):
         """A block whose changes are durable when it ends, all of them, or none."""
         ...
 
-    def add(self, new: NewEvent) -> bool:
-        """Keep an event, to be handled at once; False if one of its key is kept already (a purged one, too)."""
+    def add(self, news: Sequence[NewEvent]) -> list[bool]:
+        """Keep events, to be handled at once; False for each of whose key one is kept already (a purged one, too)."""
         ...
 
     def lease(self, *, now: float, until: float, lease: str, most: int) -> list[Kept]:
@@ -121,7 +123,8 @@ class InboxStore(Protocol):
 
         It counts as an attempt, which may never be settled.
 
-        Of one subject only the first in the order of arrival, and none while that one is leased or to be tried again.
+        Of one subject only the first in the order of arrival, and none while that one is leased or to be tried again,
+        nor while any other is leased: one that is replayed may have come before.
         """
         ...
 

@@ -7,14 +7,15 @@ its lease has ended.
 import asyncio
 import contextlib
 import logging
+import os
 import random
 import secrets
 from collections.abc import Callable, Collection
 from typing import Final
 
 from onboard360_async import settings
-from onboard360_async.errors import InboxError, Onboard360Error, WebhookError
-from onboard360_async.webhooks.router import Router
+from onboard360_async.errors import Onboard360Error, WebhookError
+from onboard360_async.webhooks.router import Router, RunsOnError
 from onboard360_async.webhooks.store import InboxStore, Kept, State
 from onboard360_async.webhooks.writer import Writer
 
@@ -48,25 +49,29 @@ class Worker:
         self._concurrency = concurrency
         self._lease_s = lease_s
         self._max_attempts = max_attempts
-        self._held: dict[asyncio.Task[None], Kept] = {}
+        self._held: dict[int, asyncio.Task[None]] = {}  # by the event's place (`Kept.seq`)
+        self._leases: dict[int, str] = {}
         self._wake = asyncio.Event()
         self._stopping = False
         self._loop = asyncio.get_running_loop()
+        self._pid = os.getpid()
 
     def wake(self) -> None:
         """Look again: something has come. From any thread."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and its worker too
-            self._loop.call_soon_threadsafe(self._wake.set)
+        if self._pid == os.getpid():  # a forked child has no worker of its own
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and its worker too
+                self._loop.call_soon_threadsafe(self._wake.set)
 
     async def drain(self) -> int:
         """Handle all that is due now, and what becomes free by that; how many attempts that were."""
         taken = 0
+        renewing = asyncio.create_task(self._renew_again_and_again())
         try:
             while (more := await self._take()) or self._held:
                 taken += more
-                await asyncio.wait(self._held, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(self._held.values(), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._let_go(grace_s=0.0)
+            await self._let_go(renewing, grace_s=0.0)
         return taken
 
     async def run(self) -> None:
@@ -84,10 +89,7 @@ class Worker:
             grace_s = 0.0  # whoever cancels does not wait
             raise
         finally:
-            try:
-                await self._let_go(grace_s=grace_s)
-            finally:
-                renewing.cancel()
+            await self._let_go(renewing, grace_s=grace_s)
 
     def stop(self) -> None:
         """Take no more. A cancellation would do, but for what was leased at that very moment: it would wait in vain."""
@@ -98,8 +100,8 @@ class Worker:
         """Prolong the leases of what is under way."""
         until = self._clock() + self._lease_s
         by_lease: dict[str, list[int]] = {}
-        for kept in self._held.values():
-            by_lease.setdefault(str(kept.lease), []).append(kept.seq)
+        for seq, lease in self._leases.items():
+            by_lease.setdefault(lease, []).append(seq)
 
         def prolong(store: InboxStore) -> None:
             for lease, seqs in by_lease.items():
@@ -112,14 +114,15 @@ class Worker:
             await asyncio.sleep(self._lease_s / 3)
             try:
                 await self.renew()
-            except InboxError as error:
-                _LOG.warning("webhook leases were not prolonged: %s", error.reason)
+            except Onboard360Error as error:
+                _LOG.warning("webhook leases were not prolonged: %s", error)
 
     async def _take_if_it_can(self) -> int:
         try:
             return await self._take()
-        except Onboard360Error as error:
-            _LOG.warning("webhook inbox cannot be read: %s", error)
+        except Exception as error:  # noqa: BLE001 - a worker that ended unseen would let acknowledged events pile up
+            said = error if isinstance(error, Onboard360Error) else type(error).__name__
+            _LOG.warning("webhook inbox cannot be read: %s", said)
             return 0
 
     async def _take(self) -> int:
@@ -128,17 +131,33 @@ class Worker:
         if not room:
             return 0
         now, lease = self._clock(), secrets.token_hex(8)
-        taken = await self._writer.done(
+        leasing = self._writer.begin(
             lambda store: store.lease(now=now, until=now + self._lease_s, lease=lease, most=room)
         )
-        for kept in taken:
-            task = asyncio.create_task(self._handle(kept))
-            self._held[task] = kept
-            task.add_done_callback(self._ended)
-        return len(taken)
+        try:
+            taken = await asyncio.shield(leasing)
+        except asyncio.CancelledError:
+            leasing.add_done_callback(self._give_back)  # or they would wait for the end of a lease of nobody's
+            raise
+        return sum(map(self._begin, taken))
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        del self._held[task]
+    def _begin(self, kept: Kept) -> bool:
+        """Begin with a leased event; False for one that we have under way, whose lease had ended meanwhile."""
+        self._leases[kept.seq] = str(kept.lease)
+        if kept.seq in self._held:
+            return False
+        task = self._held[kept.seq] = asyncio.create_task(self._handle(kept))
+        task.add_done_callback(lambda ended: self._ended(kept.seq, ended))
+        return True
+
+    def _give_back(self, leasing: asyncio.Future[list[Kept]]) -> None:
+        if leasing.cancelled() or leasing.exception() is not None:
+            return
+        for kept in leasing.result():
+            self._writer.submit(_note(kept, str(kept.lease), "waiting", self._clock(), kept.attempts - 1))
+
+    def _ended(self, seq: int, task: asyncio.Task[None]) -> None:
+        del self._held[seq], self._leases[seq]
         self._wake.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             _LOG.error("webhook worker failed: %s", type(error).__name__)
@@ -156,41 +175,65 @@ class Worker:
                 failed = ", ".join(f"{name}: {type(error).__name__}" for name, error in run.failed)
         except WebhookError:
             failed = "The stored event cannot be read."
+        except RunsOnError:
+            raise  # its function goes on in its thread: nobody else is to begin before the lease has ended
         except asyncio.CancelledError:
             # Not waited for: we are to stop. It was not the event's fault, so this attempt does not count.
-            free = _note(kept, "waiting", due_at=self._clock(), attempts=attempts - 1, handled=handled, error="")
-            self._writer.submit(free)
+            lease = self._leases[kept.seq]
+            self._writer.submit(_note(kept, lease, "waiting", self._clock(), attempts - 1, kept.handled))
             raise
         state: State = "done" if not failed else "dead" if attempts >= self._max_attempts else "waiting"
         due_at = self._clock() + (backoff_s(attempts, jitter=random.random()) if state == "waiting" else 0.0)  # noqa: S311 - no secret
         if state == "dead":
             _LOG.error("webhook event %s is a dead letter after %d attempts (%s)", kept.id, attempts, failed)
-        try:
-            note = _note(kept, state, due_at=due_at, attempts=attempts, handled=handled, error=failed)
-            if not await asyncio.shield(self._writer.begin(note)):  # it is noted, even if we are to stop
-                _LOG.warning("webhook event %s took longer than its lease, and may be handled again", kept.id)
-        except InboxError as error:
-            _LOG.warning("webhook event %s will be handled again: %s", kept.id, error.reason)
+        await self._noted(kept, state, due_at, attempts, handled, failed)
 
-    async def _let_go(self, *, grace_s: float) -> None:
-        """Wait some seconds for those under way, unless we are cancelled once more; then cancel them: they give their
-        leases back.
-        """
-        if not self._held:
+    async def _noted(
+        self, kept: Kept, state: State, due_at: float, attempts: int, handled: Collection[str], error: str
+    ) -> None:
+        """Note it, again and again for as long as a lease: what is not noted is handled once more."""
+        give_up = self._loop.time() + self._lease_s
+        while True:
+            lease = self._leases[kept.seq]
+            note = _note(kept, lease, state, due_at, attempts, handled, error)
+            try:
+                noted = await asyncio.shield(self._writer.begin(note))  # it is noted, even if we are to stop
+            except Onboard360Error as fault:
+                if self._stopping or self._loop.time() > give_up:
+                    _LOG.warning("webhook event %s will be handled again: %s", kept.id, fault)
+                    return
+                await asyncio.sleep(settings.INBOX_POLL_S)
+                continue
+            if not noted and self._leases[kept.seq] != lease:
+                continue  # we have taken it again at this very moment
+            if not noted:
+                _LOG.warning("webhook event %s took longer than its lease, and may be handled again", kept.id)
             return
+
+    async def _let_go(self, renewing: asyncio.Task[None], *, grace_s: float) -> None:
+        """Wait some seconds for those under way, unless we are cancelled meanwhile; then cancel them."""
         try:
-            await asyncio.wait(self._held, timeout=grace_s)
+            if self._held:
+                await asyncio.wait(self._held.values(), timeout=grace_s)
         finally:
-            late = list(self._held)
+            late = list(self._held.values())
             for task in late:
                 task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+            renewing.cancel()
+            await asyncio.gather(*late, renewing, return_exceptions=True)
 
 
 def _note(
-    kept: Kept, state: State, *, due_at: float, attempts: int, handled: Collection[str], error: str
+    kept: Kept,
+    lease: str,
+    state: State,
+    due_at: float,
+    attempts: int,
+    handled: Collection[str] | None = None,
+    error: str = "",
 ) -> Callable[[InboxStore], bool]:
     """The work for the writer that ends a lease."""
+    done = kept.handled if handled is None else handled
     return lambda store: store.settle(
-        kept.seq, str(kept.lease), state=state, due_at=due_at, attempts=attempts, handled=handled, error=error
+        kept.seq, lease, state=state, due_at=due_at, attempts=attempts, handled=done, error=error
     )

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, overload
 from weakref import WeakSet
 
 from attrs import define
 
 from onboard360_async import settings
 from onboard360_async.errors import InboxError
-from onboard360_async.webhooks.store import InboxStore
+from onboard360_async.webhooks.store import InboxStore, NewEvent
 
 __all__ = ["Writer"]
 
@@ -30,7 +30,7 @@ _END: Final = None
 class _Job:
     """Work, and the future that its outcome is told to: one of `loop` or, without, one of threads."""
 
-    work: Callable[[InboxStore], Any]
+    work: Callable[[InboxStore], Any] | NewEvent
     future: Future[Any] | asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop | None = None
 
@@ -59,19 +59,29 @@ class Writer:
         self._thread: threading.Thread | None = None
         _WRITERS.add(self)
 
-    def submit(self, work: Callable[[InboxStore], T]) -> Future[T]:
-        """Have it done within a transaction; the result is told when it is durable.
+    @overload
+    def submit(self, work: Callable[[InboxStore], T]) -> Future[T]: ...
+    @overload
+    def submit(self, work: NewEvent) -> Future[bool]: ...
+
+    def submit(self, work: Callable[[InboxStore], Any] | NewEvent) -> Future[Any]:
+        """Have it done within a transaction; the result is told when it is durable. An event is kept, once.
 
         InboxError, with nothing done, if too much waits for the disk already.
         """
-        future = Future[T]()
+        future = Future[Any]()
         self._put(_Job(work, future))
         return future
 
-    def begin(self, work: Callable[[InboxStore], T]) -> asyncio.Future[T]:
+    @overload
+    def begin(self, work: Callable[[InboxStore], T]) -> asyncio.Future[T]: ...
+    @overload
+    def begin(self, work: NewEvent) -> asyncio.Future[bool]: ...
+
+    def begin(self, work: Callable[[InboxStore], Any] | NewEvent) -> asyncio.Future[Any]:
         """The same for who waits on the running loop: it is woken once for all that ends together."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
+        future: asyncio.Future[Any] = loop.create_future()
         self._put(_Job(work, future, loop))
         return future
 
@@ -82,14 +92,20 @@ class Writer:
     def _put(self, job: _Job) -> None:
         with self._lock:
             if self._thread is None:
-                self._jobs = SimpleQueue()  # of this thread alone: another may still be ending
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._jobs,), name="onboard360-inbox", daemon=True
-                )
-                self._thread.start()
-            if self._jobs.qsize() >= settings.INBOX_MOST_WAITING:
+                self._begin_thread()
+            # What became of an event must be noted, or it is handled again: only new ones are told to come again.
+            if isinstance(job.work, NewEvent) and self._jobs.qsize() >= settings.INBOX_MOST_WAITING:
                 raise InboxError("Too many events wait for the inbox's disk.")
             self._jobs.put(job)
+
+    def _begin_thread(self) -> None:
+        jobs: _Jobs = SimpleQueue()  # of this thread alone: another may still be ending
+        thread = threading.Thread(target=self._run, args=(jobs,), name="onboard360-inbox", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            raise InboxError("The inbox's thread cannot be started: this process may have too many.") from None
+        self._jobs, self._thread = jobs, thread
 
     def close(self) -> None:
         """Do what is waiting, close the store, and end the thread. Work that comes later opens it anew."""
@@ -173,18 +189,30 @@ def _batch(waiting: _Jobs) -> list[_Job | None]:
 
 
 def _do(store: InboxStore, jobs: list[_Job]) -> None:
-    """All of them in one transaction; if that fails, each in its own, so that one cannot take the others with it."""
+    """All of them in one transaction. If one of them fails, each in its own, so that it takes no other with it."""
+    failed = False
     try:
         with store.transaction():
-            results = [job.work(store) for job in jobs]
+            try:
+                results = _results(store, jobs)
+            except BaseException:
+                failed = True
+                raise
     except BaseException as error:  # noqa: BLE001 - it is told to those who wait, whatever it is
-        if len(jobs) == 1:
-            _tell([(jobs[0], None, error)])
-            return
-        for job in jobs:
-            _do(store, [job])
+        if failed and len(jobs) > 1:
+            for job in jobs:
+                _do(store, [job])
+        else:  # it did not begin, or did not end: it is not to be waited for once for each of them
+            _tell([(job, None, error) for job in jobs])
         return
     _tell([(job, result, None) for job, result in zip(jobs, results, strict=True)])
+
+
+def _results(store: InboxStore, jobs: list[_Job]) -> list[Any]:
+    """The events of all jobs are kept together, before anything else is done."""
+    news = [job.work for job in jobs if isinstance(job.work, NewEvent)]
+    kept = iter(store.add(news) if news else ())
+    return [next(kept) if isinstance(job.work, NewEvent) else job.work(store) for job in jobs]
 
 
 def _tell(outcomes: list[_Outcome]) -> None:

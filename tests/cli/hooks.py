@@ -19,6 +19,7 @@ from onboard360_async.webhooks import Event
 from onboard360_async.webhooks.factories import SECRET
 from onboard360_async.webhooks.sqlite_store import SqliteStore
 from onboard360_async.webhooks.store import Kept, NewEvent, pages
+from tests.webhooks.store_suite import add
 
 __all__ = ["ROOT", "Got", "Listener", "Target", "inbox_of", "kept_in", "post", "secret_file"]
 
@@ -32,7 +33,7 @@ def inbox_of(path: Path, *events: Event) -> Path:
     store = SqliteStore(path)
     with store.transaction():
         for event in events:
-            store.add(NewEvent.of(event, "id"))
+            add(store, NewEvent.of(event, "id"))
     store.close()
     return path
 

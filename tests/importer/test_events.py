@@ -18,6 +18,7 @@ from onboard360_async.webhooks.factories import client_completed, client_created
 from onboard360_async.webhooks.sqlite_store import SqliteStore
 from onboard360_async.webhooks.store import NewEvent
 from tests.importer.double import CAMPAIGN, Service, finish, job_of, lost, people, results
+from tests.webhooks.store_suite import add
 
 
 def event(client_id: str, email: str, link: str | None, **more: Any) -> str:
@@ -155,7 +156,7 @@ def inbox(path: Path, *events: Event) -> SqliteStore:
     store = SqliteStore(path)
     with store.transaction():
         for each in events:
-            store.add(NewEvent.of(each, "id"))
+            add(store, NewEvent.of(each, "id"))
     return store
 
 

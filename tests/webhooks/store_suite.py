@@ -23,6 +23,12 @@ def new(number: int = 0, *, at: float = 100.0, subject: str | None = "", name: s
     return evolve(made, name=name) if name else made
 
 
+def add(store: InboxStore, event: NewEvent) -> bool:
+    """Keep one event."""
+    (kept,) = store.add([event])
+    return kept
+
+
 def lease_one(store: InboxStore, *, now: float = 100.0, until: float = 160.0, lease: str = "a") -> Kept:
     with store.transaction():
         (kept,) = store.lease(now=now, until=until, lease=lease, most=1)
@@ -54,16 +60,18 @@ class StoreSuite:
     def test_an_event_is_kept_once(self, store: InboxStore) -> None:
         """By its key alone: the second is told from the first, in one transaction and in the next."""
         with store.transaction():
-            assert [store.add(new(1)), store.add(new(1)), store.add(new(2))] == [True, False, True]
+            assert store.add([new(1), new(1), new(2)]) == [True, False, True]
+            assert store.add([]) == []
+            assert store.add([new(number) for number in range(1, 300)]) == [False, False, *([True] * 297)]
         with store.transaction():
-            assert not store.add(new(1, at=300.0))
-            assert store.counts() == Counts(waiting=2)
+            assert not add(store, new(1, at=300.0))
+            assert store.counts() == Counts(waiting=299)
 
     def test_what_was_kept_comes_back_as_it_was(self, store: InboxStore) -> None:
         """Body, form, headers, time: the event that is read from it equals the one that was received."""
         event = client_created(first_name="Zoë \ud800", extra_field=[1, None], email="a@x.de")
         with store.transaction():
-            store.add(NewEvent.of(event, "id"))
+            add(store, NewEvent.of(event, "id"))
         kept = lease_one(store, now=event.received_at.timestamp())
         assert kept.event() == event
         assert kept.event().body == event.body
@@ -73,36 +81,50 @@ class StoreSuite:
         """A lone surrogate in what a sender calls the event, its client or their email breaks nothing."""
         odd = evolve(new(1), name="client.\ud800", subject="\udfff", email_key="\ud800@x.de")
         with store.transaction():
-            assert store.add(odd)
+            assert add(store, odd)
             (found,) = store.select(email_key="\ud800@x.de", most=9)
         assert found.body == odd.body
 
     def test_a_transaction_that_fails_keeps_nothing(self, store: InboxStore) -> None:
         """All or nothing, also what came before the failure."""
         with pytest.raises(ZeroDivisionError), store.transaction():
-            raise ZeroDivisionError(store.add(new(1)))
+            raise ZeroDivisionError(add(store, new(1)))
         with store.transaction():
             assert store.counts() == Counts()
-            assert store.add(new(1))
+            assert add(store, new(1))
 
     def test_a_leased_event_is_nobody_elses(self, store: InboxStore) -> None:
-        """Until its lease has ended; those that are due first come first, and no more than were asked for."""
+        """Until its lease has ended; in the order of arrival, and no more than were asked for."""
         with store.transaction():
-            for number, at in ((1, 103.0), (2, 101.0), (3, 102.0)):
-                store.add(new(number, at=at))
-            assert store.lease(now=100.0, until=160.0, lease="a", most=9) == []  # not due yet
+            for number in (1, 2, 3):
+                add(store, new(number))
             first = store.lease(now=103.0, until=160.0, lease="a", most=2)
             rest = store.lease(now=103.0, until=160.0, lease="b", most=9)
-            assert [kept.subject for kept in (*first, *rest)] == ["c2", "c3", "c1"]
+            assert [kept.subject for kept in (*first, *rest)] == ["c1", "c2", "c3"]
             assert {kept.lease for kept in first} == {"a"}
             assert store.lease(now=159.9, until=220.0, lease="c", most=9) == []
             again = store.lease(now=160.0, until=220.0, lease="c", most=9)
             assert [kept.attempts for kept in again] == [2, 2, 2]  # an attempt that nobody settled is counted
 
+    def test_a_clock_that_was_wrong_holds_nobody_up(self, store: InboxStore) -> None:
+        """What was received, leased or to be tried again by a clock a year ahead is due when that is set right."""
+        year = 365 * 86_400.0
+        with store.transaction():
+            for number in (1, 2, 3):
+                add(store, new(number, at=100.0 + year))
+        kept = lease_one(store, now=100.0 + year, until=160.0 + year)
+        with store.transaction():
+            store.settle(
+                kept.seq, "a", state="waiting", due_at=200.0 + year, attempts=1, handled=[], error="x"
+            )  # fmt: skip
+        lease_one(store, now=100.0 + year, until=160.0 + year, lease="b")
+        with store.transaction():
+            assert len(store.lease(now=100.0, until=160.0, lease="c", most=9)) == 3
+
     def test_a_lease_is_prolonged_only_by_its_holder(self, store: InboxStore) -> None:
         """Whoever lost it prolongs nothing, and the others do not wait for him."""
         with store.transaction():
-            store.add(new(1))
+            add(store, new(1))
         kept = lease_one(store)
         with store.transaction():
             store.renew([kept.seq], "somebody", 900.0)
@@ -115,7 +137,7 @@ class StoreSuite:
     def test_only_the_holder_settles(self, store: InboxStore) -> None:
         """A worker that came too late changes nothing of what the next one does."""
         with store.transaction():
-            store.add(new(1))
+            add(store, new(1))
         late = lease_one(store)
         kept = lease_one(store, now=160.0, until=220.0, lease="b")
         assert not end(store, late, "dead")
@@ -127,7 +149,7 @@ class StoreSuite:
     def test_what_failed_waits_for_its_time(self, store: InboxStore) -> None:
         """With what is known of it: how often, which handlers are done, what failed."""
         with store.transaction():
-            store.add(new(1))
+            add(store, new(1))
         assert end(store, lease_one(store), "waiting")
         with store.transaction():
             assert store.lease(now=199.9, until=260.0, lease="b", most=1) == []
@@ -138,10 +160,10 @@ class StoreSuite:
         """In the order of arrival: the next waits while one is leased or to be tried again, not when it has ended."""
         with store.transaction():
             for number in range(3):
-                store.add(new(number, subject="one"))
-            store.add(new(9, subject="other"))
-            store.add(new(10, subject=None))
-            store.add(new(11, subject=None))
+                add(store, new(number, subject="one"))
+            add(store, new(9, subject="other"))
+            add(store, new(10, subject=None))
+            add(store, new(11, subject=None))
             taken = store.lease(now=100.0, until=160.0, lease="a", most=9)
             assert [kept.subject for kept in taken] == ["one", "other", None, None]
         first, *others = taken
@@ -160,7 +182,7 @@ class StoreSuite:
         """By id, by time, or all dead ones: as if they had just come. What waits is left alone."""
         with store.transaction():
             for number in range(4):
-                store.add(new(number, at=100.0 + number))
+                add(store, new(number, at=100.0 + number))
         for state in ("done", "dead", "done"):
             assert end(store, lease_one(store, now=103.0, lease=state), state)
         with store.transaction():
@@ -172,11 +194,25 @@ class StoreSuite:
         assert {(kept.attempts, kept.handled, kept.error) for kept in taken} == {(1, (), None)}
         assert len(taken) == 4
 
+    def test_an_event_that_is_replayed_waits_for_its_clients_other(self, store: InboxStore) -> None:
+        """It came before the one that is being handled, but is not begun beside it."""
+        with store.transaction():
+            for number in (1, 2):
+                add(store, new(number, subject="one"))
+        first = lease_one(store)
+        assert end(store, first)
+        second = lease_one(store, lease="b")
+        with store.transaction():
+            assert store.replay(now=100.0, ids=[first.id]) == 1
+            assert store.lease(now=101.0, until=160.0, lease="c", most=9) == []
+        assert end(store, second)
+        assert lease_one(store, now=101.0, lease="c").id == first.id
+
     def test_purged_events_are_gone_but_known(self, store: InboxStore) -> None:
         """Nobody and nothing is left of them but the mark by which a late delivery is known for a duplicate."""
         with store.transaction():
             for number in range(3):
-                store.add(new(number, at=100.0 + number))
+                add(store, new(number, at=100.0 + number))
         for state in ("done", "dead"):
             assert end(store, lease_one(store, now=103.0, lease=state), state)
         with store.transaction():
@@ -184,7 +220,7 @@ class StoreSuite:
             assert store.purge(before=500.0) == 1
             assert store.purge(before=500.0) == 0  # what waits is kept
             assert store.counts() == Counts(waiting=1, purged=2)
-            assert not store.add(new(0))
+            assert not add(store, new(0))
             assert store.replay(now=150.0, since=0.0) + store.replay(now=150.0, dead=True) == 0
             assert [kept.subject for kept in store.select(most=9)] == ["c2"]
             assert store.select(email_key="p0@example.com", most=9) == []
@@ -193,7 +229,7 @@ class StoreSuite:
         """In the order of arrival, by whatever is asked of them, all of it at once."""
         with store.transaction():
             for number in range(7):
-                store.add(new(number, at=100.0 + number, name="" if number % 2 else "client.completed"))
+                add(store, new(number, at=100.0 + number, name="" if number % 2 else "client.completed"))
             pages = [store.select(most=3)]
             while pages[-1]:
                 pages.append(store.select(after=pages[-1][-1].seq, most=3))
@@ -211,17 +247,17 @@ class StoreSuite:
         for expected in (True, False):
             store = opened()
             with store.transaction():
-                assert store.add(new(1)) is expected
+                assert add(store, new(1)) is expected
             store.close()
 
     def test_two_processes_can_share_it(self, opened: Opened) -> None:
         """What one keeps the other sees, and what one has leased the other is not given."""
         one, other = opened(), opened()
         with one.transaction():
-            assert one.add(new(1))
+            assert add(one, new(1))
         with other.transaction():
-            assert not other.add(new(1))
-            assert other.add(new(2))
+            assert not add(other, new(1))
+            assert add(other, new(2))
         assert {lease_one(one).subject, lease_one(other, lease="b").subject} == {"c1", "c2"}
         one.close()
         other.close()
@@ -229,7 +265,7 @@ class StoreSuite:
     def test_a_purged_event_is_no_event(self, store: InboxStore) -> None:
         """Whoever held it while it was purged is told so by an error of ours."""
         with store.transaction():
-            store.add(new(1))
+            add(store, new(1))
         kept = evolve(lease_one(store), body=b"")
         with pytest.raises(WebhookError):
             kept.event()

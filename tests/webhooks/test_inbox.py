@@ -124,10 +124,10 @@ async def test_one_that_cannot_be_stored_does_not_take_the_others_with_it(tmp_pa
     """They share a transaction, and then they do not."""
 
     class Picky(SqliteStore):
-        def add(self, new: Any) -> bool:
-            if new.subject == "c5":
+        def add(self, news: Any) -> list[bool]:
+            if any(new.subject == "c5" for new in news):
                 raise sqlite3.OperationalError("disk I/O error")
-            return super().add(new)
+            return super().add(news)
 
     inbox = Inbox(lambda: Picky(tmp_path / "inbox.db"))
     await inbox.counts()

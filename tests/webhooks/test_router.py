@@ -6,11 +6,11 @@ import contextvars
 import functools
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import pytest
 
-from onboard360_async.errors import ConfigurationError
+from onboard360_async.errors import ConfigurationError, InboxError
 from onboard360_async.webhooks import ClientCompleted, ClientCreated, Event, FlowCreated, Router
 from onboard360_async.webhooks.factories import client_completed, client_created, flow_created, unknown_event
 from onboard360_async.webhooks.router import Handled, Handler
@@ -291,3 +291,40 @@ def typed() -> Iterator[Router]:
 def test_types_are_checked_and_not_run() -> None:
     """`typed` above is for mypy, which reads all tests: nothing of it happens here."""
     assert "router" in typed.__code__.co_varnames
+
+
+async def test_what_never_runs_is_no_handler() -> None:
+    """A class, or a function with `yield`: calling it does nothing, which would pass for done."""
+
+    class Kind:
+        def __init__(self, event: Event) -> None:
+            """Does nothing."""
+
+    def generator(event: Event) -> Iterator[int]:
+        yield 1
+
+    async def asynchronous(event: Event) -> AsyncIterator[int]:
+        yield 1
+
+    for handler in (Kind, generator, asynchronous):
+        with pytest.raises(ConfigurationError, match="yield"):
+            Router().on("*")(handler)
+
+
+async def test_a_refusal_of_all_handlers_is_the_routers_own() -> None:
+    """A handler that keeps events and cannot now: its InboxError, which becomes a 503, not a group."""
+    router = Router()
+
+    @router.on("*", name="first")
+    async def full(event: Event) -> None:
+        raise InboxError("The disk is full.")
+
+    with pytest.raises(InboxError, match="full"):
+        await router(client_created())
+
+    @router.on("*", name="second")
+    async def broken(event: Event) -> None:
+        raise ValueError
+
+    with pytest.raises(ExceptionGroup):
+        await router(client_created())

@@ -352,10 +352,20 @@ def test_forms_that_are_none(forms: Any) -> None:
         sign(BODY, SECRET, "xml")  # type: ignore[arg-type]  # the slip that is tested
 
 
-def test_a_size_that_lets_nothing_in() -> None:
-    """Is refused at once."""
-    with pytest.raises(ConfigurationError, match="max_body_bytes must be at least 1"):
+@pytest.mark.parametrize("name", ["max_body_bytes", "fallback_max_bytes", "max_age_s", "max_future_s"])
+@pytest.mark.parametrize("number", [-1, float("nan"), float("inf")])
+def test_bounds_that_cannot_be_meant(name: str, number: float) -> None:
+    """Are refused at once: nothing is older than NaN, so that all would be believed."""
+    with pytest.raises(ConfigurationError, match=f"{name} must be a number from"):
+        WebhookVerifier(SECRET, **{name: number})  # type: ignore[arg-type]  # the slip that is tested
+    with pytest.raises(ConfigurationError, match="max_body_bytes must be a number from 1"):
         WebhookVerifier(SECRET, max_body_bytes=0)
+
+
+def test_no_headers_at_all() -> None:
+    """A gateway that says null for none: the signature is missing, as with an empty mapping."""
+    with pytest.raises(SignatureError, match="missing"):
+        WebhookVerifier(SECRET).verify(BODY, None)  # type: ignore[arg-type]  # what comes in from there
 
 
 @pytest.mark.parametrize("form", ["js", "python"])

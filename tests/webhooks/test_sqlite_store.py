@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from onboard360_async.errors import ConfigurationError, InboxError
+from onboard360_async.webhooks import Inbox
+from onboard360_async.webhooks.factories import client_created
 from onboard360_async.webhooks.sqlite_store import SqliteStore, is_inbox
-from tests.webhooks.store_suite import Opened, StoreSuite, end, lease_one, new
+from tests.webhooks.store_suite import Opened, StoreSuite, add, end, lease_one, new
 
 
 class TestSqliteStore(StoreSuite):
@@ -29,7 +31,7 @@ def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     try:
         store = SqliteStore(tmp_path / "inbox.db")
         with store.transaction():
-            store.add(new())
+            add(store, new())
         modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     finally:
         os.umask(before)
@@ -43,7 +45,7 @@ def test_in_memory_there_is_no_file() -> None:
     """For whoever needs none."""
     store = SqliteStore(None)
     with store.transaction():
-        assert store.add(new())
+        assert add(store, new())
     store.close()
 
 
@@ -53,17 +55,17 @@ def test_a_full_disk_keeps_nothing_and_says_so(tmp_path: Path) -> None:
     pages = store.db.execute("PRAGMA page_count").fetchone()[0]
     store.db.execute(f"PRAGMA max_page_count = {pages}")
 
-    def add(number: int) -> None:
+    def fill(number: int) -> None:
         with store.transaction():
-            store.add(new(number))
+            add(store, new(number))
 
     with pytest.raises(InboxError, match="full") as caught:
-        list(map(add, range(99)))
+        list(map(fill, range(99)))
     assert caught.value.http_status == 503
     store.db.execute("PRAGMA max_page_count = 99999")
     with store.transaction():
         kept = store.counts().waiting
-        assert store.add(new(98))
+        assert add(store, new(98))
         assert store.counts().waiting == kept + 1
     store.close()
 
@@ -75,7 +77,7 @@ def test_whoever_keeps_it_locked_is_waited_for_and_then_told(tmp_path: Path, mon
     holder = sqlite3.connect(tmp_path / "inbox.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")
     with pytest.raises(InboxError, match="locked"), store.transaction():
-        store.add(new())
+        add(store, new())
     holder.execute("ROLLBACK")
     holder.execute("PRAGMA locking_mode = EXCLUSIVE")
     store.close()
@@ -90,7 +92,7 @@ def test_what_is_purged_is_gone_from_the_disk(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "inbox.db")
     with store.transaction():
         for number in range(300):
-            store.add(new(number))
+            add(store, new(number))
     for number in range(300):
         assert end(store, lease_one(store, lease=str(number)))
     words = (b"Example.com", b"example.com", b"/c/abc123xyz789", b"Acme")
@@ -101,12 +103,85 @@ def test_what_is_purged_is_gone_from_the_disk(tmp_path: Path) -> None:
     store.close()
 
 
+def test_what_is_purged_while_somebody_reads_is_gone_afterwards(tmp_path: Path) -> None:
+    """The log beside the file cannot be emptied then: it is as soon as it can, and nobody waits for that."""
+    store = SqliteStore(tmp_path / "inbox.db")
+    with store.transaction():
+        add(store, new(7))
+    assert end(store, lease_one(store))
+    reader = sqlite3.connect(tmp_path / "inbox.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM events").fetchone()
+    with store.transaction():
+        assert store.purge(before=1e12) == 1
+    reader.close()
+    with store.transaction():
+        store.counts()
+    assert [path for path in tmp_path.iterdir() if b"7@Example.com" in path.read_bytes()] == []
+    store.close()
+
+
+def test_a_log_that_cannot_be_emptied_fails_nothing_that_was_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The purge is done, and what comes next is kept and told so."""
+    store = SqliteStore(tmp_path / "inbox.db")
+
+    def refuse(action: int, argument: str | None, *_: object) -> int:
+        return sqlite3.SQLITE_DENY if argument == "wal_checkpoint" else sqlite3.SQLITE_OK
+
+    store.db.set_authorizer(refuse)
+    with store.transaction():
+        store.purge(before=1e12)
+    with store.transaction():
+        assert add(store, new(1))
+    assert "still in its log" in caplog.text
+    store.db.set_authorizer(None)
+    store.close()
+
+
+def test_a_file_that_was_deleted_keeps_nothing_more(tmp_path: Path) -> None:
+    """Nobody would ever find it: an InboxError, not an acknowledgement."""
+    store = SqliteStore(tmp_path / "inbox.db")
+    (tmp_path / "inbox.db").rename(tmp_path / "moved.db")
+    with pytest.raises(InboxError, match="moved or deleted"), store.transaction():
+        add(store, new(1))
+    store.close()
+
+
+def test_a_path_that_means_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would be a stray file, or lose what is acknowledged; and a relative path stays the same file."""
+    with pytest.raises(ConfigurationError, match="memory"):
+        SqliteStore(":memory:")
+    with pytest.raises(ConfigurationError, match="memory"):
+        Inbox(":memory:")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    inbox = Inbox("inbox.db")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert inbox.keep(client_created())
+    inbox.close()
+    assert is_inbox(tmp_path / "inbox.db")
+
+
+def test_a_pipe_loses_nothing_by_a_look(tmp_path: Path) -> None:
+    """It is no inbox, and what is in it is left for who reads it."""
+    reading, writing = os.pipe()
+    os.write(writing, b'{"event": "client.created"}\n')
+    assert not is_inbox(Path(f"/dev/fd/{reading}"))
+    assert os.read(reading, 9) == b'{"event":'
+    os.close(reading)
+    os.close(writing)
+    os.mkfifo(tmp_path / "pipe")
+    assert not is_inbox(tmp_path / "pipe")
+
+
 def test_two_that_open_a_new_file_at_once_make_one_inbox(tmp_path: Path) -> None:
     """Four processes, one file: each finds the tables, or makes them, and all keep their event."""
     code = (
         "import sys; from onboard360_async.webhooks.sqlite_store import SqliteStore;"
-        "from tests.webhooks.store_suite import new; input(); s = SqliteStore(sys.argv[1])\n"
-        "with s.transaction(): s.add(new(int(sys.argv[2])))"
+        "from tests.webhooks.store_suite import add, new; input(); s = SqliteStore(sys.argv[1])\n"
+        "with s.transaction(): add(s, new(int(sys.argv[2])))"
     )
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", code, str(tmp_path / "inbox.db")]

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -349,16 +350,32 @@ async def test_leases_are_prolonged_again_and_again(tmp_path: Path, caplog: pyte
     inbox.close()
 
 
-async def test_what_became_of_an_event_and_could_not_be_noted(
-    tmp_path: Path, clock: Turned, caplog: pytest.LogCaptureFixture
+async def test_what_became_of_an_event_is_noted_as_soon_as_it_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is handled again when its lease has ended: at least once, and it is said in the log."""
+    """A store that fails for a moment makes no handler run twice."""
+    monkeypatch.setattr(settings, "INBOX_POLL_S", 0.0)
     fault = errors.InboxError("The disk is away.")
-    inbox = Inbox(lambda: Faulty(tmp_path / "inbox.db", settle=fault), seen := Seen(), clock=clock)
+    inbox = Inbox(lambda: Faulty(tmp_path / "inbox.db", settle=fault), seen := Seen())
+    await inbox.receive(created(1))
+    await inbox.work()
+    assert (seen.ids, await inbox.counts()) == (["c1"], Counts(done=1))
+    inbox.close()
+
+
+async def test_what_cannot_be_noted_for_as_long_as_a_lease_is_handled_again(
+    tmp_path: Path, clock: Turned, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At least once, and it is said in the log; no worker hangs on a disk that does not come back."""
+    monkeypatch.setattr(settings, "INBOX_POLL_S", 0.0)
+    faults = {"settle": errors.ConfigurationError("The disk is away.")}
+    inbox = Inbox(lambda: Faulty(tmp_path / "inbox.db", **faults), seen := Seen(), clock=clock, lease_s=0.02)
     await inbox.receive(created(1))
     await inbox.work()
     assert "will be handled again: The disk is away." in caplog.text
-    clock.now += settings.INBOX_LEASE_S
+    inbox.close()
+    faults.clear()
+    clock.now += 60
     await inbox.work()
     assert (seen.ids, await inbox.counts()) == (["c1", "c1"], Counts(done=1))
     inbox.close()
@@ -398,3 +415,163 @@ async def test_a_block_that_was_never_entered_is_left_in_peace(tmp_path: Path) -
     running = Inbox(tmp_path / "inbox.db", Seen()).running()
     await running.__aexit__(None, None, None)
     running.__exit__(None, None, None)
+
+
+async def test_what_is_under_way_is_not_begun_again_by_the_same_worker(tmp_path: Path, clock: Turned) -> None:
+    """Its lease ended, as when a clock jumps: it goes on under the new one, and is noted once."""
+    begun, other, go = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    calls: list[str | None] = []
+
+    async def handle(event: Event) -> None:
+        calls.append(event.data.subject)
+        (begun if event.data.subject == "c1" else other).set()
+        if event.data.subject == "c1":
+            await go.wait()
+
+    inbox = Inbox(tmp_path / "inbox.db", handle, clock=clock)
+    async with inbox.running():
+        await inbox.receive(created(1))
+        await begun.wait()
+        clock.now += 61
+        await inbox.receive(created(2))
+        await other.wait()
+        go.set()
+    assert (calls, await inbox.counts()) == (["c1", "c2"], Counts(done=2))
+    inbox.close()
+
+
+async def test_work_that_is_cancelled_while_it_leases_holds_nobody_up(tmp_path: Path) -> None:
+    """What was leased for nobody is given back, and that is no attempt."""
+    inbox = Inbox(tmp_path / "inbox.db", seen := Seen())
+    await inbox.receive(created(1))
+    for turns in range(6):
+        working = asyncio.create_task(inbox.work())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+        await inbox.counts()
+    assert await inbox.work() + len(seen.ids) >= 1
+    assert seen.ids[0] == "c1"
+    assert (await inbox.counts()).done == 1
+    inbox.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "plain"),  # GeneratorExit is what Python itself tells a coroutine that is closed
+    [*((each, True) for each in (SystemExit, KeyboardInterrupt, StopIteration, GeneratorExit))]
+    + [(each, False) for each in (SystemExit, KeyboardInterrupt, StopIteration)],
+)
+async def test_a_handler_that_would_end_the_process_only_fails(
+    tmp_path: Path, error: type[BaseException], plain: bool
+) -> None:
+    """As others do: what comes after it is handled, and it is tried again."""
+
+    def end(event: Event) -> None:
+        if event.data.subject == "c1":
+            raise error
+
+    async def end_on_the_loop(event: Event) -> None:
+        end(event)
+
+    inbox = Inbox(tmp_path / "inbox.db", end if plain else end_on_the_loop)
+    for number in (1, 2):
+        await inbox.receive(created(number))
+    await inbox.work()
+    assert await inbox.counts() == Counts(waiting=1, done=1)
+    inbox.close()
+
+
+async def test_a_function_that_outlives_the_stop_keeps_its_lease(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody can stop a thread: no other worker begins beside it, and who leaves the block does not wait for it."""
+    monkeypatch.setattr(settings, "INBOX_GRACE_S", 0.0)
+    begun, go = threading.Event(), threading.Event()
+
+    def handle(event: Event) -> None:
+        begun.set()
+        assert go.wait(10)
+
+    inbox = Inbox(tmp_path / "inbox.db", handle)
+    async with inbox.running():
+        await inbox.receive(created(1))
+        await asyncio.to_thread(begun.wait)
+    other = Inbox(tmp_path / "inbox.db", seen := Seen())
+    assert (await other.work(), seen.ids) == (0, [])
+    go.set()
+    other.close()
+
+
+async def test_an_event_that_is_stored_by_others_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another process wakes nobody here: the worker looks from time to time."""
+    monkeypatch.setattr(settings, "INBOX_POLL_S", 0.001)
+    done = asyncio.Event()
+
+    async def handle(event: Event) -> None:
+        done.set()
+
+    inbox, other = Inbox(tmp_path / "inbox.db", handle), Inbox(tmp_path / "inbox.db")
+    async with inbox.running():
+        await asyncio.sleep(0)
+        await other.receive(created(1))
+        await done.wait()
+    other.close()
+
+
+async def test_a_late_second_delivery_changes_nothing(tmp_path: Path) -> None:
+    """Of an event that was handled: it is told from the first, and not handled again."""
+    inbox = Inbox(tmp_path / "inbox.db", seen := Seen())
+    assert await inbox.receive(created(1)) is True
+    await inbox.work()
+    assert await inbox.receive(created(1)) is False
+    assert (await inbox.work(), seen.ids) == (0, ["c1"])
+    inbox.close()
+
+
+async def test_keep_and_replay_wake_a_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait for its next look."""
+    monkeypatch.setattr(settings, "INBOX_POLL_S", 3600.0)
+    handled: asyncio.Queue[str] = asyncio.Queue()
+
+    async def handle(event: Event) -> None:
+        await handled.put(event.id)
+
+    inbox = Inbox(tmp_path / "inbox.db", handle)
+    async with inbox.running():
+        await inbox.counts()
+        assert await asyncio.to_thread(inbox.keep, created(1))
+        id_ = await handled.get()
+        while not (await inbox.counts()).done:  # noqa: ASYNC110 - noted a moment after it was handled
+            await asyncio.sleep(0)
+        await inbox.replay(id_)
+        assert await handled.get() == id_
+
+
+def test_a_worker_in_a_thread_that_failed_says_so(tmp_path: Path) -> None:
+    """When its block is left, at the latest."""
+    running = Inbox(tmp_path / "inbox.db", Seen()).running()
+    with pytest.raises(ValueError, match="as if"), running:
+        running._failed = ValueError("as if")
+
+
+async def test_a_lease_that_failed_after_its_worker_was_cancelled_is_nobodys(tmp_path: Path) -> None:
+    """There is nothing to be given back then."""
+    fault = errors.InboxError("The disk is away.")
+    inbox = Inbox(lambda: Faulty(tmp_path / "inbox.db", lease=fault), seen := Seen())
+    await inbox.receive(created(1))
+    working = asyncio.create_task(inbox.work())
+    await asyncio.sleep(0)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    assert (await inbox.work(), seen.ids) == (1, ["c1"])
+    inbox.close()
+
+
+async def test_a_forked_child_wakes_no_worker_of_its_parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop that it has a copy of runs elsewhere, and would only pile up what it is told."""
+    worker = Inbox(tmp_path / "inbox.db", Seen())._worker()
+    monkeypatch.setattr("onboard360_async.webhooks.worker.os.getpid", lambda: -1)
+    worker.wake()
+    await asyncio.sleep(0)
+    assert not worker._wake.is_set()

@@ -3,12 +3,15 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, cast
 
 import pytest
 
-from onboard360_async.webhooks.store import InboxStore
+from onboard360_async import settings
+from onboard360_async.errors import InboxError
+from onboard360_async.webhooks.factories import client_created
+from onboard360_async.webhooks.store import InboxStore, NewEvent
 from onboard360_async.webhooks.writer import Writer
 
 
@@ -150,3 +153,44 @@ def test_a_loop_that_has_ended_is_told_nothing(held: Held) -> None:
     held.let_go()
     assert held.writer.submit(noting("next")).result(10) == "next"
     assert held.store.done == ["left behind", "next"]
+
+
+def test_a_thread_that_cannot_be_started_is_told_and_tried_again(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process with too many threads for a moment: an InboxError each time, not a silence for ever."""
+    with monkeypatch.context() as patch:
+
+        def refuse(self: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patch.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            with pytest.raises(InboxError, match="thread"):
+                held.writer.submit(noting("first"))
+        held.writer.close()
+    assert held.writer.submit(noting("next")).result(10) == "next"
+
+
+def test_a_store_that_does_not_begin_is_waited_for_once(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All who wait together are told at once, where each alone would have to wait for the same lock again."""
+    tried: list[int] = []
+
+    def locked() -> AbstractContextManager[None]:
+        tried.append(1)
+        raise InboxError("The database is locked.")
+
+    held.hold()
+    monkeypatch.setattr(held.store, "transaction", locked)
+    waiting = [held.writer.submit(noting(str(number))) for number in range(20)]
+    held.let_go()
+    for future in waiting:
+        with pytest.raises(InboxError, match="locked"):
+            future.result(10)
+    assert len(tried) == 1
+
+
+def test_what_became_of_an_event_is_taken_however_much_waits(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound is for new events: else a flood of them would have others handled twice."""
+    monkeypatch.setattr(settings, "INBOX_MOST_WAITING", 0)
+    assert held.writer.submit(noting("settled")).result(10) == "settled"
+    with pytest.raises(InboxError, match="Too many"):
+        held.writer.submit(NewEvent.of(client_created(), "id"))
