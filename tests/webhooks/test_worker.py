@@ -14,7 +14,7 @@ from onboard360_async.webhooks import ClientCreated, Event, Inbox, Router
 from onboard360_async.webhooks.factories import client_completed
 from onboard360_async.webhooks.sqlite_store import SqliteStore
 from onboard360_async.webhooks.store import Counts, Kept
-from onboard360_async.webhooks.worker import backoff_s
+from onboard360_async.webhooks.worker import Worker, backoff_s
 from tests.webhooks.hands import Seen, Turned, created
 
 
@@ -557,13 +557,20 @@ def test_a_worker_in_a_thread_that_failed_says_so(tmp_path: Path) -> None:
 
 async def test_a_lease_that_failed_after_its_worker_was_cancelled_is_nobodys(tmp_path: Path) -> None:
     """There is nothing to be given back then."""
-    fault = errors.InboxError("The disk is away.")
-    inbox = Inbox(lambda: Faulty(tmp_path / "inbox.db", lease=fault), seen := Seen())
+    stores: list[Faulty] = []
+
+    def opened() -> Faulty:
+        stores.append(Faulty(tmp_path / "inbox.db", lease=ValueError("a fault of ours")))
+        return stores[0]
+
+    inbox = Inbox(opened, seen := Seen())
     await inbox.receive(created(1))
     working = asyncio.create_task(inbox.work())
     await asyncio.sleep(0)
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
+    await inbox.counts()
+    stores[0].failures.clear()
     assert (await inbox.work(), seen.ids) == (1, ["c1"])
     inbox.close()
 
@@ -575,3 +582,22 @@ async def test_a_forked_child_wakes_no_worker_of_its_parent(tmp_path: Path, monk
     worker.wake()
     await asyncio.sleep(0)
     assert not worker._wake.is_set()
+
+
+async def test_what_was_taken_again_in_the_very_moment_of_its_end_is_noted(tmp_path: Path) -> None:
+    """Its lease had ended, and the worker's own next look came before the note: it is noted under the new lease."""
+    workers: list[Worker] = []
+
+    class Again(SqliteStore):
+        def settle(self, seq: int, lease: str, **noted: Any) -> bool:
+            if lease != "again":
+                self.db.execute("UPDATE events SET lease = 'again'")
+                workers[0]._leases[seq] = "again"
+            return super().settle(seq, lease, **noted)
+
+    inbox = Inbox(lambda: Again(tmp_path / "inbox.db"), seen := Seen())
+    await inbox.receive(created(1))
+    workers.append(inbox._worker())
+    await workers[0].drain()
+    assert (seen.ids, await inbox.counts()) == (["c1"], Counts(done=1))
+    inbox.close()
