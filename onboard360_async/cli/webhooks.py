@@ -118,7 +118,7 @@ def list_events(inbox: Path, since: datetime | None, dead: bool, form: str, outp
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 def verify_body(file: Path, signature: str, secret_file: Path | None, form: str) -> int:
     """Tell whether a body is genuine, and what it says. FILE holds the bytes as they came. Exit code 1 if it is not."""
-    body = read_body(file, secret_file)
+    body = read_body(file, secret_file, settings.WEBHOOK_MAX_BODY_BYTES + 1)  # enough to see that it is too large
     try:
         event = verifier(secret_file).verify(body, [(settings.SIGNATURE_HEADER, signature)])
     except WebhookError as error:

@@ -7,12 +7,15 @@ import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from attrs import evolve
 
 from onboard360_async import settings
 from onboard360_async.webhooks import Event, WebhookVerifier, sign
+from onboard360_async.webhooks.diagnosis import diagnose
 from onboard360_async.webhooks.factories import SECRET, client_completed, client_created
 from onboard360_async.webhooks.sqlite_store import SqliteStore
 from onboard360_async.webhooks.store import State
@@ -97,6 +100,34 @@ def test_a_diagnosis_explains(body: Path, command: Command, tmp_path: Path) -> N
     assert SECRET not in said.out + good.out
 
 
+def test_a_large_body_is_signed_and_explained_whole(body: Path, command: Command) -> None:
+    """Only `verify` stops reading at what a receiver takes; a cut body has another signature, and no cause in common."""
+    large = b'{"event":"x","data":{"a":"' + b"x" * settings.WEBHOOK_MAX_BODY_BYTES + b'"}}'
+    body.write_bytes(large)
+    signed = command("webhooks", "sign", body).out.strip()
+    assert signed == sign(large, SECRET)
+    said = command("webhooks", "diagnose", body, "--signature", signed)
+    assert said.out.splitlines() == list(diagnose(large, signed, [SECRET]).findings)
+
+
+def test_a_secret_from_stdin_is_read_as_a_files_is(
+    body: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a mark and any line ends; what is no text, or nothing, is one line; a terminal is asked, unseen."""
+    for content in ("\ufeffsöcret\n", "söcret\r\n", "\r\nsöcret\rold"):
+        stdin(monkeypatch, content.encode())
+        assert command("webhooks", "sign", body, "--secret-file", "-").out == f"{sign(SPACED, 'söcret')}\n"
+    for content, reason in ((b"\xff", "secret from stdin: it is not a text file"), (b" \n", "no secret on stdin")):
+        stdin(monkeypatch, content)
+        said = command("webhooks", "sign", body, "--secret-file", "-")
+        assert (said.code, said.err.count("\n"), reason in said.err) == (2, 1, True)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(click, "prompt", lambda _, **how: asked.append(how) or "typed")
+    assert command("webhooks", "sign", body, "--secret-file", "-").out == f"{sign(SPACED, 'typed')}\n"
+    assert asked == [{"hide_input": True, "err": True}]
+
+
 def test_what_looks_like_a_slip_is_a_line(body: Path, command: Command, tmp_path: Path) -> None:
     """White space around a secret, or an API key in its place: a warning without it, and no traceback of Python's."""
     secrets = secret_file(tmp_path, " sk_live_geheim\n")
@@ -123,9 +154,11 @@ def test_what_cannot_be_read_is_one_line(
     said = command("webhooks", *words, body, "--secret-file", tmp_path / "secret")
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "not a text file" in said.err
-    monkeypatch.setenv("ONBOARD360_WEBHOOK_SECRET", " ")
-    said = command("webhooks", *words, body)
-    assert (said.code, said.err.count("\n")) == (2, 1)
+    for empty in ("", " "):
+        monkeypatch.setenv("ONBOARD360_WEBHOOK_SECRET", empty)
+        said = command("webhooks", *words, body)
+        assert (said.code, said.err.count("\n")) == (2, 1)
+        assert "The webhook secret in ONBOARD360_WEBHOOK_SECRET is empty" in said.err
 
 
 def test_a_body_that_is_no_json_has_no_other_form(body: Path, command: Command) -> None:
@@ -306,3 +339,13 @@ def test_an_inbox_that_is_held_is_one_line(
     store.close()
     assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
     assert "locked" in said.err
+
+
+def test_a_database_is_never_written_over(three: list[Event], command: Command) -> None:
+    """An inbox that is named as the output by mistake keeps its events: exit 2, one line; another file is replaced."""
+    said = command("webhooks", "list", "--output", settings.INBOX_FILE)
+    assert (said.code, said.err.count("\n"), f"write over {settings.INBOX_FILE}" in said.err) == (2, 1, True)
+    assert states() == ["done", "dead", "waiting"]
+    Path("list.csv").write_text("old")
+    assert command("webhooks", "list", "--output", "list.csv", "--format", "csv").code == 0
+    assert Path("list.csv").read_text().startswith("received_at")
