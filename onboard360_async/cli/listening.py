@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from attrs import frozen
@@ -29,6 +29,7 @@ from onboard360_async.webhooks.store import Kept, State
 
 __all__ = ["Wanted", "listen"]
 
+_LOG: Final = logging.getLogger("onboard360_async")
 _SAID_AS = {"done": "forwarded", "waiting": "retrying", "dead": "dead"}
 
 
@@ -130,6 +131,8 @@ class _Desk:
         except OSError as error:
             self.broken = error
             self._stopped.set()
+        except Exception as error:  # noqa: BLE001 - whatever an event holds, it is stored, and must be acknowledged
+            _LOG.warning("webhook event could not be shown: %s", type(error).__name__)
 
 
 class _ToldStore(SqliteStore):
@@ -183,7 +186,7 @@ async def _serving(verifier: WebhookVerifier, desk: _Desk, wanted: Wanted) -> As
 
 
 async def _elsewhere(_: web.Request) -> web.Response:
-    logging.getLogger("onboard360_async").warning("webhook refused (404): it came to another path")
+    _LOG.warning("webhook refused (404): it came to another path")
     return web.Response(status=404, text="Not Found")
 
 

@@ -5,7 +5,6 @@ readable by its owner only.
 """
 
 import csv
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from attrs import fields
 from rich.console import Console
 from rich.table import Table
 
-from onboard360_async.cli.screen import on_screen
+from onboard360_async.cli.screen import json_for, on_screen
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.models import WithExtra
 
@@ -81,7 +80,7 @@ class Rows:
             self._count += 1
 
     def _write_json(self, row: Mapping[str, object]) -> None:
-        text = json.dumps(row, ensure_ascii=False)
+        text = json_for(self._out, row)
         if self._form == "jsonl":
             self._out.write(text + "\n")
         else:

@@ -106,7 +106,7 @@ def _of_environment() -> str:
         )
     if not found.strip():
         raise ConfigurationError(
-            f"The webhook secret in {settings.WEBHOOK_SECRET_VARIABLE} is empty: set it anew, or say --secret-file FILE."
+            f"The webhook secret in {settings.WEBHOOK_SECRET_VARIABLE} is empty; set it, or say --secret-file FILE."
         )
     return found
 

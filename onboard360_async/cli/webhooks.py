@@ -1,7 +1,6 @@
 """`onboard360 webhooks`: received on this machine, looked at, signed, explained, and handed on again."""
 
 import asyncio
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any, Final
 import click
 
 from onboard360_async import settings
-from onboard360_async.cli.arrivals import record_of
+from onboard360_async.cli.arrivals import record_of, record_text, text_of
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import output_flags
 from onboard360_async.cli.forwarding import address
@@ -127,7 +126,7 @@ def verify_body(file: Path, signature: str, secret_file: Path | None, form: str)
         return Exit.ERROR
     record = record_of(event)
     if form == "json":
-        click.echo(json.dumps(record, ensure_ascii=False, indent=1))
+        click.echo(record_text(record, indent=1))
     else:
         for line in _facts(record):
             click.echo(on_screen(line))
@@ -135,12 +134,18 @@ def verify_body(file: Path, signature: str, secret_file: Path | None, form: str)
 
 
 def _facts(record: dict[str, Any]) -> Iterator[str]:
+    """The event's own facts, and below them what it says, which may have the same names."""
     data = record.pop("data")
     record["flags"] = ", ".join(record["flags"]) or "none"
-    for name, value in (*record.items(), *data.items()):
+    yield from _named(record, "")
+    yield "data:"
+    yield from _named(data, "  ")
+
+
+def _named(facts: dict[str, Any], indent: str) -> Iterator[str]:
+    for name, value in facts.items():
         if value is not None:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            yield f"{name.replace('_', ' ') + ':':<15} {text}"
+            yield f"{indent}{name.replace('_', ' ') + ':':<15} {text_of(value)}"
 
 
 @webhooks.command("sign")

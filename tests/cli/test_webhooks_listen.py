@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from attrs import evolve
 
 from onboard360_async import settings
 from onboard360_async.sandbox import Sandbox
@@ -274,9 +275,9 @@ def test_two_on_one_inbox_forward_each_event_once(tmp_path: Path, inbox: Path) -
 # --- on a terminal ---
 
 
-@pytest.mark.parametrize("columns", [36, 120])
+@pytest.mark.parametrize("columns", [36, 60, 80, 120])
 def test_on_a_terminal_a_table_is_drawn_in_place(tmp_path: Path, columns: int) -> None:
-    """No wider than it is; ids whole, since they are to be typed again; what a name would do to the terminal is seen,
+    """No wider than it is; time, id and state whole, however long a name is; what it would do to the terminal is seen,
     not done. Those that have no room are left above, refusals too; Ctrl-C leaves the last table and the cursor.
     """
     ours, theirs = pty.openpty()
@@ -284,7 +285,15 @@ def test_on_a_terminal_a_table_is_drawn_in_place(tmp_path: Path, columns: int) -
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     words = ("webhooks", "listen", "--port", "0", "--secret-file", str(secret_file(tmp_path)))
     program = [sys.executable, "-m", "tests.cli.minute", json.dumps({"LISTEN_DRAW_S": 0.0}), *words]
-    events = [client_created(client_id=str(number), email=EVIL) for number in range(4)]
+    events = [
+        client_created(email=EVIL),
+        unknown_event("client." + "renamed_" * 40),
+        client_created(email=f"{'x' * 300}@x.de", timestamp="2024-01-15T09:00:00Z"),
+        evolve(
+            last := client_created(client_id="4", timestamp="2024-01-15T09:00:00Z"),
+            headers=(*last.headers[:2], (settings.EVENT_HEADER, "another")),
+        ),
+    ]
     environment |= {"TERM": "xterm", "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(program, cwd=tmp_path, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
@@ -309,9 +318,10 @@ def test_on_a_terminal_a_table_is_drawn_in_place(tmp_path: Path, columns: int) -
     assert f"{events[0].id[:12]}  client.created  Jörg \\x1b[31m" in plain  # left above, whole
     assert "Webhook refused (401): " in plain
     title, second, third, fourth = plain[plain.rindex("time ") :].splitlines()[:4]  # what was drawn last
-    assert title.split()[:3] == ["time", "id", "event"]
-    assert [line.split()[1] for line in (second, third, fourth)] == [event.id[:12] for event in events[1:]]
-    assert all(line.rstrip().endswith("stored" if columns > 36 else "…") for line in (second, third, fourth))
+    names = title.split()
+    assert (names[:2], names[-1], len(names)) == (["time", "id"], "state", 7 if columns > 36 else 4)
+    assert [line[10:24] for line in (second, third, fourth)] == [f"{event.id[:12]}  " for event in events[1:]]
+    assert all(line.rstrip().endswith("  stored") for line in (second, third, fourth))
     assert max(map(len, (title, second, third, fourth))) <= columns
 
 
