@@ -30,6 +30,7 @@ from onboard360_async.webhooks.store import Kept, State
 __all__ = ["Wanted", "listen"]
 
 _LOG: Final = logging.getLogger("onboard360_async")
+_FORWARD: Final = "forward"  # as the inbox remembers it
 _SAID_AS = {"done": "forwarded", "waiting": "retrying", "dead": "dead"}
 
 
@@ -56,7 +57,7 @@ async def listen(verifier: WebhookVerifier, wanted: Wanted, on_opened: Callable[
             forward = None
             if wanted.forward_to is not None:
                 forward = Forward(wanted.forward_to, await stack.enter_async_context(forward_session()))
-            inbox = desk.inbox = Inbox(lambda: _ToldStore(wanted.inbox, desk.settled(forward)), _router(forward))
+            inbox = desk.inbox = Inbox(lambda: _ToldStore(wanted.inbox, desk.settled), _router(forward))
             stack.push_async_callback(asyncio.to_thread, inbox.close)
             waiting = (await inbox.counts()).waiting
             url = await stack.enter_async_context(_serving(verifier, desk, wanted))
@@ -90,7 +91,7 @@ def _router(forward: Forward | None) -> Router | None:
     if forward is None:
         return None
     router = Router()
-    router.on("*", name="forward")(forward.send)
+    router.on("*", name=_FORWARD)(forward.send)
     return router
 
 
@@ -109,20 +110,13 @@ class _Desk:
         kept = await self.inbox.receive(event)
         self._shown(lambda: self._show.arrived(event, "stored" if kept else "duplicate"))
 
-    def settled(self, forward: Forward | None) -> Callable[[Kept, State, str], None]:
+    def settled(self, kept: Kept, state: State, error: str) -> None:
         """What the inbox tells, in its own thread, when it has noted what became of an event."""
-
-        def tell(kept: Kept, state: State, error: str) -> None:
-            reason = forward.reasons.pop(kept.id, "") if forward is not None else ""
-            if state == "waiting" and not error:
-                return  # it was given back because we are to stop
-            why = (reason or error) if error else ""
-            with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(
-                    self._shown, lambda: self._show.settled(kept.event(), _SAID_AS[state], why)
-                )
-
-        return tell
+        if state == "waiting" and not error:
+            return  # it was given back because we are to stop
+        why = error.removeprefix(f"{_FORWARD}: ")
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._shown, lambda: self._show.settled(kept.event(), _SAID_AS[state], why))
 
     def _shown(self, show: Callable[[], None]) -> None:
         """Whoever read what we write has gone, or its disk is full: what was stored stays stored, and we end."""

@@ -12,8 +12,8 @@ from onboard360_async import settings
 from onboard360_async.cli.arrivals import record_of, record_text, text_of
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import output_flags
-from onboard360_async.cli.forwarding import address
-from onboard360_async.cli.replaying import chosen, deliver, kept_row, mark
+from onboard360_async.cli.forwarding import address, is_own
+from onboard360_async.cli.replaying import chosen, deliver, kept_row, mark, rehearse
 from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.shelf import remember_inbox
 from onboard360_async.cli.show import show
@@ -89,7 +89,13 @@ def listen_here(
 
     if path is not None and (not path.startswith("/") or set(path) & set("{}?#")):
         raise click.BadParameter("it begins with /, and has no braces, ? or #", param_hint="--path")
+    if not host:
+        raise click.BadParameter("it is empty", param_hint="--host")
     target = None if forward_to is None else address(forward_to)
+    if target is not None and is_own(target, host, port):
+        raise click.BadParameter(
+            "that is where events are listened for; say another address", param_hint="--forward-to"
+        )
     wanted = Wanted(host=host, port=port, path=path, inbox=inbox.absolute(), forward_to=target, form=form)
     return asyncio.run(listen(verifier(secret_file), wanted, lambda: remember_inbox(inbox)))
 
@@ -187,7 +193,10 @@ def diagnose_body(file: Path, signature: str, secret_file: Path | None) -> int:
 @DEAD
 @INBOX
 @click.option("--forward-to", metavar="URL", help=f"Send them there now. {_FORWARD_TO}")
-def replay_events(ids: tuple[str, ...], since: datetime | None, dead: bool, inbox: Path, forward_to: str | None) -> int:
+@click.option("--dry-run", is_flag=True, help="Show which events those are; send nothing, change nothing.")
+def replay_events(
+    ids: tuple[str, ...], since: datetime | None, dead: bool, inbox: Path, forward_to: str | None, dry_run: bool
+) -> int:
     """Have events handled again: those of these ids, those received --since, the --dead ones; all of it must apply.
 
     An ID may be cut, as `listen` shows it. The events wait in the inbox again, for the program that handles what is in
@@ -200,6 +209,8 @@ def replay_events(ids: tuple[str, ...], since: datetime | None, dead: bool, inbo
     target = None if forward_to is None else address(forward_to)
     with opened(inbox) as store:
         events = chosen(store, ids, since, dead=dead)
+        if dry_run:
+            return rehearse(events, is_sent=target is not None)
         if target is None:
             return mark(store, events)
         return asyncio.run(deliver(events, target))

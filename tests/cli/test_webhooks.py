@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import click
 import pytest
 from attrs import evolve
@@ -191,7 +192,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     )
     inbox_of(tmp_path / settings.INBOX_FILE, old, dead, waiting)
     store = SqliteStore(tmp_path / settings.INBOX_FILE)
-    ends: list[tuple[State, str]] = [("done", ""), ("dead", "forward: NotTakenError")]
+    ends: list[tuple[State, str]] = [("done", ""), ("dead", "forward: no connection")]
     with store.transaction():
         for kept, (state, error) in zip(store.lease(now=time.time(), until=9e9, lease="x", most=2), ends, strict=True):
             store.settle(kept.seq, "x", state=state, due_at=0.0, attempts=1, handled=(), error=error)
@@ -208,7 +209,7 @@ def test_a_list_shows_what_is_stored(three: list[Event], command: Command) -> No
     rows = [json.loads(line) for line in command("webhooks", "list", "--format", "jsonl").out.splitlines()]
     assert [row["id"] for row in rows] == [event.id for event in three]
     assert [row["state"] for row in rows] == ["done", "dead", "waiting"]
-    assert [row["error"] for row in rows] == [None, "forward: NotTakenError", None]
+    assert [row["error"] for row in rows] == [None, "forward: no connection", None]
     assert rows[0]["email"] == "john@example.com"
     since = (datetime.now(UTC) - timedelta(days=2)).isoformat()
     assert command("webhooks", "list", "--since", since, "--format", "csv").out.count("\n") == 3
@@ -222,16 +223,42 @@ def test_a_list_shows_what_is_stored(three: list[Event], command: Command) -> No
         (("--since", "2020-01-01"), ["waiting"] * 3, "2 events to be handled again; 1 event waiting already.\n"),
         (("--since", "2999-01-01T00:00:00Z"), ["done", "dead", "waiting"], "0 events to be handled again.\n"),
         (("{0}", "{2}"), ["waiting", "dead", "waiting"], "1 event to be handled again; 1 event waiting already.\n"),
-        (("{0}", "--dead"), ["done", "dead", "waiting"], "0 events to be handled again.\n"),
+        (
+            ("{0}", "--dead"),
+            ["done", "dead", "waiting"],
+            "{0} is left out: it is done, not dead.\n0 events to be handled again.\n",
+        ),
+        (
+            ("{1}", "--since", "2999-01-01T00:00:00Z"),
+            ["done", "dead", "waiting"],
+            "{1} is left out: it was received before.\n0 events to be handled again.\n",
+        ),
     ],
 )
 def test_a_replay_lets_events_wait_again(
     three: list[Event], command: Command, words: tuple[str, ...], expected: list[str], said: str
 ) -> None:
     """By the beginnings of their ids, since when, or given up: all that is said must apply, and what waits is left."""
-    heard = command("webhooks", "replay", *(word.format(*(event.id[:12] for event in three)) for word in words))
-    assert (heard.code, heard.out, heard.err) == (0, "", said)
+    ids = [event.id[:12] for event in three]
+    heard = command("webhooks", "replay", *(word.format(*ids) for word in words))
+    assert (heard.code, heard.out, heard.err) == (0, "", said.format(*ids))
     assert states() == expected
+
+
+def test_a_dry_run_tells_what_a_replay_would_do(three: list[Event], command: Command) -> None:
+    """A line for each event, the sums on stderr; nothing is sent, and nothing changes."""
+    words = ("webhooks", "replay", "--since", "2020-01-01", "--dry-run")
+    said = command(*words)
+    fates = [line.rpartition(event.name)[2].strip() for line, event in zip(said.out.splitlines(), three, strict=True)]
+    assert fates == ["would be handled again", "would be handled again", "waits already"]
+    assert said.err == "2 events would be handled again; 1 event waiting already. Nothing was done.\n"
+    with Target() as target:
+        said = command(*words, "--dead", "--forward-to", target.url)
+        assert target.rest() == []
+    assert (said.code, said.out.split()[0]) == (0, three[1].id[:12])
+    assert said.out.endswith("would be sent\n")
+    assert said.err == "1 event would be sent. Nothing was done.\n"
+    assert states() == ["done", "dead", "waiting"]
 
 
 def test_a_moment_without_a_zone_is_this_machines(
@@ -335,14 +362,16 @@ def test_an_inbox_that_is_not_there_is_not_made(command: Command, tmp_path: Path
 def test_an_inbox_that_is_held_is_one_line(
     three: list[Event], command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By somebody who writes, for longer than we wait: exit 2."""
+    """By somebody who writes, for longer than we wait: exit 7, and what to do next."""
     monkeypatch.setattr(settings, "SHARED_PATIENCE_S", 0.05)
     store = SqliteStore(settings.INBOX_FILE)
     with store.transaction():
         said = command("webhooks", "replay", "--dead")
     store.close()
-    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
-    assert "locked" in said.err
+    assert (said.code, said.out) == (7, "")
+    assert said.err == (
+        "Error: The inbox cannot be used: database is locked. Try again when the process that holds it is done.\n"
+    )
 
 
 def test_a_database_is_never_written_over(three: list[Event], command: Command) -> None:
@@ -353,3 +382,24 @@ def test_a_database_is_never_written_over(three: list[Event], command: Command) 
     Path("list.csv").write_text("old")
     assert command("webhooks", "list", "--output", "list.csv", "--format", "csv").code == 0
     assert Path("list.csv").read_text().startswith("received_at")
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (aiohttp.ClientConnectorCertificateError, "its certificate is not trusted"),
+        (aiohttp.ClientConnectorSSLError, "no TLS connection"),
+        (aiohttp.ClientConnectorError, "no connection"),
+    ],
+)
+def test_a_target_without_a_good_connection_says_which(
+    three: list[Event], command: Command, monkeypatch: pytest.MonkeyPatch, failure: Any, told: str
+) -> None:
+    """Who has to be asked differs: the target's certificate, its TLS, or the network."""
+
+    def post(*_: object, **__: object) -> None:
+        raise failure(None, OSError())
+
+    monkeypatch.setattr(aiohttp.ClientSession, "post", post)
+    said = command("webhooks", "replay", "--dead", "--forward-to", "https://localhost:1/")
+    assert (said.code, said.out.endswith(f"not taken: {told}\n")) == (5, True)

@@ -19,6 +19,7 @@ import pytest
 from attrs import evolve
 
 from onboard360_async import settings
+from onboard360_async.cli import listening
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks import WebhookVerifier, sign
 from onboard360_async.webhooks.factories import SECRET, client_created, flow_created, unknown_event
@@ -211,10 +212,8 @@ def test_what_is_never_taken_becomes_a_dead_letter_and_can_be_replayed(
                 said = listener.said()
             assert event.id in said
             assert listener.end()[0] == 0
-        assert (
-            json.loads(command("webhooks", "list", "--inbox", inbox, "--dead", "--format", "jsonl").out)["attempts"]
-            == 2
-        )
+        row = json.loads(command("webhooks", "list", "--inbox", inbox, "--dead", "--format", "jsonl").out)
+        assert (row["attempts"], row["error"]) == (2, "forward: answered 500")
         assert command("webhooks", "replay", "--dead", "--inbox", inbox).err == "1 event to be handled again.\n"
         target.rest()
         with Listener(tmp_path, "--forward-to", target.url) as listener:
@@ -376,6 +375,8 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, command: Command, monkeypatch
         (("--forward-to", "ftp://x.de"), "begins with http:// or https://"),
         (("--forward-to", "http:///x"), "begins with http:// or https://"),
         (("--forward-to", "http://x.de:99999"), "begins with http:// or https://"),
+        (("--forward-to", "http://a b/"), "begins with http:// or https://"),
+        (("--forward-to", "http://x.de:0/"), "begins with http:// or https://"),
         (("--forward-to", "https://me:geheim@x.de"), "takes no user and no password"),
     ],
 )
@@ -398,3 +399,39 @@ def test_a_path_must_be_one(command: Command, path: str) -> None:
     """Else nothing could ever come there."""
     said = command("webhooks", "listen", "--path", path)
     assert (said.code, "it begins with /" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "is_refused"),
+    [
+        ("127.0.0.1", "http://localhost:18361/any", True),
+        ("127.0.0.1", "https://[::1]:18361", True),
+        ("0.0.0.0", "http://127.0.0.1:18361/", True),
+        ("::1", "http://LOCALHOST:18361/", True),
+        ("hooks.lan", "http://Hooks.lan:18361/", True),
+        ("hooks.lan", "http://127.0.0.1:18361/", False),
+        ("127.0.0.1", "http://localhost:18362/", False),
+        ("0.0.0.0", "http://example.com:18361/", False),
+    ],
+)
+def test_nothing_is_forwarded_to_where_it_came_from(
+    command: Command, monkeypatch: pytest.MonkeyPatch, host: str, target: str, is_refused: bool
+) -> None:
+    """It would come back as a duplicate, and be taken for forwarded: exit 2, before anything is received."""
+    monkeypatch.setenv("ONBOARD360_WEBHOOK_SECRET", SECRET)
+    started: list[object] = []
+
+    async def listen(*_: object) -> int:
+        started.append(1)
+        return 0
+
+    monkeypatch.setattr(listening, "listen", listen)
+    said = command("webhooks", "listen", "--host", host, "--port", 18361, "--forward-to", target)
+    assert (said.code, "that is where events are listened for" in said.err) == ((2, True) if is_refused else (0, False))
+    assert bool(started) is not is_refused
+
+
+def test_a_host_must_be_said(command: Command) -> None:
+    """An empty one would be every address of the machine."""
+    said = command("webhooks", "listen", "--host", "")
+    assert (said.code, "it is empty" in said.err) == (2, True)
