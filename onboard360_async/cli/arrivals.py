@@ -29,11 +29,7 @@ _COLUMNS: Final = ("time", "id", "event", "email", "campaign", "form", "state")
 _WHOLE: Final = ("time", "id", "state")  # what never gives way on a narrow terminal: an id is to be typed again
 _LEAST: Final = 4  # columns of a terminal, for what does; where there are not so many, it is left out
 _GAP: Final = 2
-_UNSHOWN: Final = (
-    RecursionError,
-    TypeError,
-    ValueError,
-)  # what a sender nested too deeply, or a number of 5,000 digits
+_UNSHOWN: Final = (RecursionError, TypeError, ValueError)  # of data nested too deeply, or numbers of 5,000 digits
 _FRAME: Final = 3  # lines of a terminal that are left to the header and the prompt
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import click
 from yarl import URL
 
-from onboard360_async.cli.arrivals import short_id
+from onboard360_async.cli.arrivals import short_id, text_of
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.forwarding import Forward, NotTakenError, forward_session
 from onboard360_async.cli.screen import on_screen
@@ -28,13 +28,17 @@ def kept_row(kept: Kept) -> dict[str, object]:
     return {
         "received_at": to_the_second(datetime.fromtimestamp(kept.received_at, UTC)),
         "event": kept.name,
-        "email": data.get("email"),
-        "campaign_id": data.get("campaign_id"),
+        "email": _text(data.get("email")),
+        "campaign_id": _text(data.get("campaign_id")),
         "state": kept.state,
         "attempts": kept.attempts,
         "error": kept.error,
         "id": kept.id,
     }
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else text_of(value)
 
 
 def chosen(store: SqliteStore, ids: Sequence[str], since: datetime | None, *, dead: bool) -> Iterator[list[Kept]]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from onboard360_async.errors import InboxError
+from onboard360_async.errors import ConfigurationError, InboxError
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks import Inbox
 from tests.cli.conftest import Command
@@ -49,3 +49,13 @@ def test_an_inbox_that_cannot_be_used_is_told_before_anything_is_sent(
     monkeypatch.setattr(Sandbox, "__aenter__", started.append)
     said = command("demo", "--folder", tmp_path)
     assert (said.code, said.out, said.err, started) == (2, "", "Error: The disk is full.\n", [])
+
+
+def test_what_the_demo_is_sent_is_sent_once(command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong on this side, nobody waits for an hour of retries."""
+
+    def add_webhook(_: Sandbox, url: str, **options: object) -> None:
+        raise ConfigurationError(f"seen {options}")
+
+    monkeypatch.setattr(Sandbox, "add_webhook", add_webhook)
+    assert command("demo", "--folder", tmp_path).err == "Error: seen {'retries': 'none'}\n"

@@ -15,11 +15,13 @@ from rich.text import Text
 from onboard360_async.cli.app import run
 from onboard360_async.cli.arrivals import Arrivals, _Drawn, _Lines, _widths
 from onboard360_async.cli.listening import _Desk
+from onboard360_async.cli.replaying import kept_row
 from onboard360_async.webhooks import Inbox, sign
 from onboard360_async.webhooks.events import UnknownData
 from onboard360_async.webhooks.factories import SECRET, client_created, unknown_event
 from onboard360_async.webhooks.sqlite_store import SqliteStore
-from tests.cli.hooks import inbox_of
+from onboard360_async.webhooks.store import Kept
+from tests.cli.hooks import inbox_of, kept_in
 
 
 def nested(depth: int) -> list[object]:
@@ -74,6 +76,15 @@ def test_data_that_cannot_be_written_are_left_out(capsys: pytest.CaptureFixture[
         assert (said["id"], said["event"], said["state"], said["data"]) == (event.id, "x", "stored", None)
         _Lines().arrived(event, "stored")
         assert capsys.readouterr().out.split()[1:] == [event.id[:12], "x", "…", "raw", "stored"]
+
+
+def test_a_list_shows_an_event_of_any_shape(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands where an email should be is JSON; what cannot be written is left out."""
+    (kept,) = kept_in(inbox_of(tmp_path / "box.db", unknown_event("x", email=["a"], campaign_id=7)))
+    assert [kept_row(kept)[name] for name in ("email", "campaign_id")] == ['["a"]', "7"]
+    deep = evolve(kept.event(), data=UnknownData({"email": nested(5000)}))
+    monkeypatch.setattr(Kept, "event", lambda _: deep)
+    assert kept_row(kept)["email"] == "…"
 
 
 async def test_an_event_that_cannot_be_shown_at_all_is_kept(caplog: pytest.LogCaptureFixture) -> None:
