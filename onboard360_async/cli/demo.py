@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -140,16 +140,16 @@ async def _show(people: Path, window_s: float) -> int:
 async def _receiving(sandbox: Sandbox, inbox: Inbox) -> AsyncIterator[None]:
     """A service of one route that verifies and stores what the sandbox sends, on a free port of this machine."""
     runner = web.AppRunner(app := web.Application())
-    listener = socket.create_server(("127.0.0.1", 0))
-    webhook = sandbox.add_webhook(f"http://127.0.0.1:{listener.getsockname()[1]}/webhooks", retries="none")
-    app.router.add_post("/webhooks", handler(WebhookVerifier(webhook.secret), inbox.receive))
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
-    try:
-        yield
-    finally:
-        await runner.cleanup()
-        inbox.close()
+    with closing(inbox), socket.create_server(("127.0.0.1", 0)) as listener:
+        try:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/webhooks"
+            webhook = sandbox.add_webhook(url, retries="none")
+            app.router.add_post("/webhooks", handler(WebhookVerifier(webhook.secret), inbox.receive))
+            await runner.setup()
+            await web.SockSite(runner, listener).start()
+            yield
+        finally:
+            await runner.cleanup()
 
 
 def _show_webhooks(sent: int, told: Sequence[Told], inbox: Path) -> None:
