@@ -12,9 +12,14 @@ def main() -> None:
     """Run the command and exit with its code (0 to 8, 130, 143; DESIGN's list is in `exits`)."""
     try:
         from onboard360_async.cli.app import run
+
+        code = run()
+    except KeyboardInterrupt:  # while all that was imported; later, `run` says it
+        print("Interrupted.", file=sys.stderr)
+        code = 130
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("click", "rich", "platformdirs"):
             raise
         print("The command needs some more packages: pip install 'onboard360-async[cli]'", file=sys.stderr)
         sys.exit(2)
-    sys.exit(run())
+    sys.exit(code)

@@ -6,27 +6,30 @@ Knows no server and no inbox; it is told what came and what became of it.
 import asyncio
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any, Final
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from onboard360_async import settings
-from onboard360_async.cli.screen import on_screen, short
+from onboard360_async.cli.screen import json_for, on_screen, short
 from onboard360_async.cli.show import row_of, to_the_second
 from onboard360_async.webhooks import Event
 
-__all__ = ["Arrivals", "arrivals", "record_of", "short_id"]
+__all__ = ["Arrivals", "arrivals", "record_of", "record_text", "short_id", "text_of"]
 
 _COLUMNS: Final = ("time", "id", "event", "email", "campaign", "form", "state")
-_SHORTENED: Final = ("email", "campaign")  # what gives way on a narrow terminal, before the others do
-_KEPT: Final = {"time": len("00:00:00"), "id": settings.EVENT_ID_CHARS}  # what never does: it is to be typed again
+_WHOLE: Final = ("time", "id", "state")  # what never gives way on a narrow terminal: an id is to be typed again
+_LEAST: Final = 4  # columns of a terminal, for what does; where there are not so many, it is left out
+_GAP: Final = 2
+_UNSHOWN: Final = (RecursionError, TypeError, ValueError)  # of data nested too deeply, or numbers of 5,000 digits
 _FRAME: Final = 3  # lines of a terminal that are left to the header and the prompt
 
 
@@ -49,6 +52,22 @@ def record_of(event: Event, **more: object) -> dict[str, Any]:
     }
 
 
+def record_text(record: dict[str, Any], indent: int | None = None) -> str:
+    """It as JSON for stdout; without its data, if they cannot be written."""
+    try:
+        return json_for(sys.stdout, record, indent)
+    except _UNSHOWN:
+        return json_for(sys.stdout, record | {"data": None}, indent)
+
+
+def text_of(value: object) -> str:
+    """A value of the data as text; JSON, if it is none."""
+    try:
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    except _UNSHOWN:
+        return "…"
+
+
 def _cells(event: Event, state: str) -> list[str]:
     data = row_of(event.data)
     cells = (
@@ -60,7 +79,21 @@ def _cells(event: Event, state: str) -> list[str]:
         " ".join((event.form, *sorted(event.flags))),
         state,
     )
-    return [on_screen(short(str(cell or ""))) for cell in cells]
+    return [on_screen(short(text_of(cell or ""))) for cell in cells]
+
+
+def _widths(rows: Iterable[Sequence[str]], room: int) -> dict[str, int]:
+    """How wide each column is drawn: some whole, the others as they need while there is room, then equally."""
+    needed = {name: max(map(cell_len, column)) for name, *column in zip(_COLUMNS, *rows, strict=True) if column}
+    widths = {name: max(needed.get(name, 0), len(name)) for name in _COLUMNS}
+    room -= sum(widths[name] for name in _WHOLE) + _GAP * (len(_WHOLE) - 1)
+    shortened = [name for name in _COLUMNS if name not in _WHOLE][: max(0, room // (_LEAST + _GAP))]
+    room -= _GAP * len(shortened)
+    chosen = {name: widths[name] for name in _WHOLE}
+    for left, name in zip(range(len(shortened), 0, -1), sorted(shortened, key=widths.__getitem__), strict=True):
+        chosen[name] = min(widths[name], room // left)
+        room -= chosen[name]
+    return {name: chosen[name] for name in _COLUMNS if name in chosen}
 
 
 class Arrivals:
@@ -68,7 +101,7 @@ class Arrivals:
 
     def arrived(self, event: Event, state: str) -> None:
         """A webhook came, and is stored, or was there before."""
-        sys.stdout.write(json.dumps(record_of(event, state=state), ensure_ascii=False) + "\n")
+        sys.stdout.write(record_text(record_of(event, state=state)) + "\n")
         sys.stdout.flush()
 
     def settled(self, event: Event, state: str, why: str) -> None:
@@ -97,6 +130,7 @@ class _Drawn(Arrivals):
     def __init__(self, live: Live) -> None:
         self._live = live
         self._rows: dict[str, list[str]] = {}
+        self._above: list[str] = []  # lines that are to be left above the table with the next drawing
         self._again = count(1)
         self._is_due = False
         self._why = ""
@@ -113,7 +147,8 @@ class _Drawn(Arrivals):
 
     def tell(self, line: str) -> None:
         if sys.stderr.isatty():
-            self._above(on_screen(line))  # else the next frame would be drawn over it
+            self._above.append(on_screen(line))  # else the next frame would be drawn over it
+            self._draw_soon()
         else:
             super().tell(line)
 
@@ -121,22 +156,28 @@ class _Drawn(Arrivals):
         self._rows[key] = cells
         while len(self._rows) > max(1, min(settings.LISTEN_SHOWN, self._live.console.height - _FRAME)):
             oldest = next(iter(self._rows))
-            self._above("  ".join(filter(None, self._rows.pop(oldest))))
+            self._above.append("  ".join(filter(None, self._rows.pop(oldest))))
+        self._draw_soon()
+
+    def _draw_soon(self) -> None:
+        """A sender waits for its answer meanwhile, so nothing is drawn for each event."""
         if not self._is_due:
             self._is_due = True
             asyncio.get_running_loop().call_later(settings.LISTEN_DRAW_S, self.draw)
 
-    def _above(self, line: str) -> None:
-        self._live.console.print(line, soft_wrap=True)
-
     def draw(self) -> None:
         """Draw what has come since."""
         self._is_due = False
+        if self._above:
+            self._live.console.print(Text("\n".join(self._above)), soft_wrap=True)
+            self._above.clear()
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in _COLUMNS:
-            table.add_column(name, no_wrap=name not in _SHORTENED, min_width=_KEPT.get(name))
+        widths = _widths(self._rows.values(), self._live.console.width)
+        for name, width in widths.items():
+            table.add_column(name, no_wrap=True, overflow="ellipsis", width=width)
         for cells in self._rows.values():
-            table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in cells))
+            shown = (cell for name, cell in zip(_COLUMNS, cells, strict=True) if name in widths)
+            table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in shown))
         self._live.update(table, refresh=True)
 
 

@@ -3,12 +3,13 @@
 import asyncio
 import csv
 import io
+import math
 import shutil
 import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from importlib.resources import files
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,8 @@ from onboard360_async.api import AsyncOnboard360
 from onboard360_async.budget import Budget
 from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.running import run_import
+from onboard360_async.errors import ConfigurationError
+from onboard360_async.importer import journal_beside
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.transport.options import Event
 from onboard360_async.webhooks import ClientCreated, Inbox, WebhookVerifier
@@ -31,6 +34,7 @@ from onboard360_async.webhooks.aiohttp import handler
 __all__ = ["demo"]
 
 _CAMPAIGN: Final = "Client Onboarding Flow"
+_INBOX: Final = "inbox.db"
 _LINKS: Final = 5  # shown of all
 _WIDTH: Final = 120  # columns where there is no terminal
 
@@ -50,19 +54,46 @@ class _Watch:
             self.refused += 1
 
 
+def _finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not math.isfinite(value):
+        raise click.BadParameter("it must be a number of seconds.", context, parameter)
+    return value
+
+
 @click.command()
-@click.option("--window", "window_s", default=5.0, show_default=True, help="Seconds that the sandbox's minute lasts.")
+@click.option(
+    "--window",
+    "window_s",
+    type=click.FloatRange(min=0, min_open=True),
+    callback=_finite,
+    default=5.0,
+    show_default=True,
+    help="Seconds that the sandbox's minute lasts.",
+)
 @click.option("--folder", type=click.Path(path_type=Path), help="Where list and results go (default: a new one).")
 def demo(window_s: float, folder: Path | None) -> int:
     """Import 250 people into a sandbox on this machine, at the real pace of a shortened minute; get its webhooks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # piped, too, it must read in the order in which it happens
-    if folder is None:
-        folder = Path(tempfile.mkdtemp(prefix="onboard360-demo-"))
-    folder.mkdir(parents=True, exist_ok=True)
-    people = folder / "people.csv"
-    shutil.copyfile(str(files("onboard360_async.cli") / "people.csv"), people)
-    return asyncio.run(_show(people, window_s))
+    return asyncio.run(_show(_list_in(folder), window_s))
+
+
+def _list_in(folder: Path | None) -> Path:
+    """The list, in a folder that no demo has used. ConfigurationError if that cannot be."""
+    try:
+        if folder is None:
+            folder = Path(tempfile.mkdtemp(prefix="onboard360-demo-"))
+        folder.mkdir(parents=True, exist_ok=True)
+        people = folder / "people.csv"
+        for file in (people, journal_beside(people), folder / _INBOX):
+            if file.exists():
+                raise ConfigurationError(
+                    f"The folder {folder} holds a {file.name} already, perhaps an earlier demo's; say another --folder."
+                )
+        shutil.copyfile(str(files("onboard360_async.cli") / "people.csv"), people)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot write in the folder {folder}: {error.strerror}.") from None
+    return people
 
 
 async def _show(people: Path, window_s: float) -> int:
@@ -72,7 +103,12 @@ async def _show(people: Path, window_s: float) -> int:
     async def note(event: Told) -> None:
         told.append(event)
 
-    inbox = Inbox(people.with_name("inbox.db"), note)
+    inbox = Inbox(people.with_name(_INBOX), note)
+    try:
+        await inbox.counts()  # what cannot be used is told now, not to the sandbox, which would try for an hour
+    except BaseException:
+        inbox.close()
+        raise
     async with Sandbox(window_s=window_s) as sandbox, _receiving(sandbox, inbox):
         click.secho(f"The sandbox plays 360Onboard at {sandbox.url}", bold=True)
         click.echo(f"Its minute lasts {window_s:g} seconds here: 100 requests in any {window_s:g} s, as 100 in 60 s.\n")
@@ -89,7 +125,7 @@ async def _show(people: Path, window_s: float) -> int:
             click.echo(f"{count} clients streamed back, {len(sandbox.clients())} are in the sandbox.")
         await sandbox.delivered()
         await inbox.work()  # a service has it done by `async with inbox.running()`
-        _show_webhooks(len(sandbox.deliveries), told, people.with_name("inbox.db"))
+        _show_webhooks(len(sandbox.deliveries), told, people.with_name(_INBOX))
         click.secho("\nThe budget", bold=True)
         click.echo(
             f"{watch.granted} requests granted, {watch.waited_s / watch.granted:.2f} s waited for each on average;"
@@ -104,16 +140,16 @@ async def _show(people: Path, window_s: float) -> int:
 async def _receiving(sandbox: Sandbox, inbox: Inbox) -> AsyncIterator[None]:
     """A service of one route that verifies and stores what the sandbox sends, on a free port of this machine."""
     runner = web.AppRunner(app := web.Application())
-    listener = socket.create_server(("127.0.0.1", 0))
-    webhook = sandbox.add_webhook(f"http://127.0.0.1:{listener.getsockname()[1]}/webhooks")
-    app.router.add_post("/webhooks", handler(WebhookVerifier(webhook.secret), inbox.receive))
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
-    try:
-        yield
-    finally:
-        await runner.cleanup()
-        inbox.close()
+    with closing(inbox), socket.create_server(("127.0.0.1", 0)) as listener:
+        try:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/webhooks"
+            webhook = sandbox.add_webhook(url, retries="none")
+            app.router.add_post("/webhooks", handler(WebhookVerifier(webhook.secret), inbox.receive))
+            await runner.setup()
+            await web.SockSite(runner, listener).start()
+            yield
+        finally:
+            await runner.cleanup()
 
 
 def _show_webhooks(sent: int, told: Sequence[Told], inbox: Path) -> None:

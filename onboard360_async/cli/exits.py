@@ -21,7 +21,7 @@ class Exit(IntEnum):
     NOT_AUTHENTICATED = 4
     REJECTED = 5  # some rows were rejected
     UNRESOLVED = 6  # nobody knows whether some rows were created
-    LOCKED = 7  # another run holds the journal
+    LOCKED = 7  # another run holds the journal, or another process the inbox
     STOPPED = 8  # stopped early, resumable
     INTERRUPTED = 130  # Ctrl-C, resumable
     TERMINATED = 143  # SIGTERM, resumable
@@ -44,10 +44,19 @@ def exit_code(error: errors.Onboard360Error) -> Exit:
     cause = error.__cause__
     if isinstance(error, errors.ImportFailedError) and isinstance(cause, errors.AuthenticationError):
         return Exit.NOT_AUTHENTICATED
+    if _is_held(error):
+        return Exit.LOCKED
     return next((code for kind, code in _CODES if isinstance(error, kind)), Exit.ERROR)
 
 
 def said(error: errors.Onboard360Error) -> str:
     """The error in one line, with what only the command can advise."""
+    if _is_held(error):
+        return f"{error} Try again when the process that holds it is done."
     is_about_store = any(isinstance(each, errors.BudgetStoreError) for each in (error, error.__cause__))
     return f"{error} {ELSEWHERE}" if is_about_store else str(error)
+
+
+def _is_held(error: errors.Onboard360Error) -> bool:
+    """Is it an inbox that another process writes to? SQLite says so in these words, and so do we."""
+    return isinstance(error, errors.InboxError) and ("is locked" in error.reason or "is held" in error.reason)

@@ -3,34 +3,50 @@
 Knows no inbox; when one that was not taken is tried again is the inbox's business.
 """
 
+import string
 from http import HTTPStatus
+from typing import Final
 
 import aiohttp
 from yarl import URL
 
 from onboard360_async import settings
-from onboard360_async.errors import ConfigurationError
+from onboard360_async.errors import ConfigurationError, WebhookError
 from onboard360_async.webhooks import Event
 
-__all__ = ["Forward", "NotTakenError", "address", "forward_session", "shown"]
+__all__ = ["Forward", "NotTakenError", "address", "forward_session", "is_own", "shown"]
+
+_SPACE: Final = frozenset(string.whitespace)
+_LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "::1"))
+_ANY: Final = frozenset(("0.0.0.0", "::"))  # noqa: S104 - told from others, not listened on
 
 
-class NotTakenError(Exception):
-    """The target did not take an event; its text says why, in nobody's words but ours."""
+class NotTakenError(WebhookError):
+    """The target did not take an event; its reason is in nobody's words but ours."""
 
 
 def address(text: str) -> URL:
     """Where events are to be handed on to. ConfigurationError for what is no http(s) address, or holds a password."""
     try:
         url = URL(text)
-        is_there = url.scheme in ("http", "https") and bool(url.host) and url.port is not None
+        is_there = url.scheme in ("http", "https") and bool(url.host and url.port) and not set(url.host or "") & _SPACE
     except ValueError:
         is_there = False
     if not is_there:
-        raise ConfigurationError("--forward-to needs an address that begins with http:// or https://.")
+        raise ConfigurationError(
+            "--forward-to needs an address that begins with http:// or https:// and names a host, as in"
+            " http://127.0.0.1:8000/hook."
+        )
     if url.user is not None or url.password is not None:
         raise ConfigurationError("--forward-to takes no user and no password: every process could read them.")
     return url
+
+
+def is_own(url: URL, host: str, port: int) -> bool:
+    """Is this where we listen ourselves? Each event would come back, be known for a duplicate, and count as taken."""
+    target, own = str(url.host).casefold(), host.casefold()
+    is_near = own in _LOOPBACK | _ANY and target in _LOOPBACK | _ANY
+    return url.port == port and (target == own or is_near)
 
 
 def shown(url: URL) -> str:
@@ -53,22 +69,14 @@ class Forward:
 
     The target can verify what it gets by the same secret: the body is what was signed, and the signature, the event
     and the content type are those that came. Where another text of the body was signed than the one that came, it is
-    that text that is sent: what nobody signed is handed on to nobody. `reasons` says by id why the last attempt failed.
+    that text that is sent: what nobody signed is handed on to nobody.
     """
 
     def __init__(self, url: URL, session: aiohttp.ClientSession) -> None:
         self._url, self._session = url, session
-        self.reasons: dict[str, str] = {}
 
     async def send(self, event: Event) -> None:
         """Send it. NotTakenError if it was not taken."""
-        try:
-            await self._send(event)
-        except NotTakenError as error:
-            self.reasons[event.id] = str(error)
-            raise
-
-    async def _send(self, event: Event) -> None:
         try:
             async with self._session.post(
                 self._url, data=event.body, headers=event.headers, allow_redirects=False
@@ -76,6 +84,10 @@ class Forward:
                 status = answer.status
         except TimeoutError:
             raise NotTakenError(f"no answer in {settings.TIMEOUT_S:g} s") from None
+        except aiohttp.ClientConnectorCertificateError:
+            raise NotTakenError("its certificate is not trusted") from None
+        except aiohttp.ClientConnectorSSLError:
+            raise NotTakenError("no TLS connection") from None
         except aiohttp.ClientConnectorError:
             raise NotTakenError("no connection") from None
         except (aiohttp.ClientError, OSError):

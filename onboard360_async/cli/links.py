@@ -35,10 +35,16 @@ def links() -> None:
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE|FOLDER",
-    help="Look here (again and again); else in the current folder and in every import and inbox of this command.",
+    help="Look here (again and again). Without it and --inbox: in the current folder, and in every import and inbox of"
+    " this command.",
 )
 @click.option(
-    "--inbox", "boxes", multiple=True, type=click.Path(path_type=Path), metavar="FILE", help="Look in this inbox, too."
+    "--inbox",
+    "boxes",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Look in this inbox (again and again), and else only where --journal says.",
 )
 @output_flags
 def find_link(email: str, named: tuple[Path, ...], boxes: tuple[Path, ...], form: str, output: Path | None) -> int:
@@ -50,7 +56,8 @@ def find_link(email: str, named: tuple[Path, ...], boxes: tuple[Path, ...], form
     if not found:
         passed = len(books) - of_books + len(stores) - of_boxes
         but = f"; {passed} more could not be looked into" if passed else ""
-        click.echo(f"Nobody with this email is in {_counted(of_books, of_boxes)}{but}.", err=True)
+        where = _counted(of_books, of_boxes, only_boxes=bool(boxes) and not named)
+        click.echo(f"Nobody with this email is in {where}{but}.", err=True)
         return Exit.ERROR
     if form == "table" and output is None:
         _say(found)
@@ -102,12 +109,12 @@ def _of_inbox(path: Path, email: str) -> list[Found]:
         return list(find_in_inbox(store, email, path))
 
 
-def _counted(books: int, boxes: int) -> str:
+def _counted(books: int, boxes: int, *, only_boxes: bool) -> str:
     in_boxes = "1 inbox" if boxes == 1 else f"{boxes} inboxes"
     in_books = "1 journal" if books == 1 else f"{books} journals"
-    if not boxes:
-        return in_books
-    return f"{in_books} and {in_boxes}" if books else in_boxes
+    if books and boxes:
+        return f"{in_books} and {in_boxes}"
+    return in_boxes if boxes or only_boxes else in_books
 
 
 def _row(found: Found) -> dict[str, object]:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 from attrs import frozen
@@ -29,6 +29,8 @@ from onboard360_async.webhooks.store import Kept, State
 
 __all__ = ["Wanted", "listen"]
 
+_LOG: Final = logging.getLogger("onboard360_async")
+_FORWARD: Final = "forward"  # as the inbox remembers it
 _SAID_AS = {"done": "forwarded", "waiting": "retrying", "dead": "dead"}
 
 
@@ -55,7 +57,7 @@ async def listen(verifier: WebhookVerifier, wanted: Wanted, on_opened: Callable[
             forward = None
             if wanted.forward_to is not None:
                 forward = Forward(wanted.forward_to, await stack.enter_async_context(forward_session()))
-            inbox = desk.inbox = Inbox(lambda: _ToldStore(wanted.inbox, desk.settled(forward)), _router(forward))
+            inbox = desk.inbox = Inbox(lambda: _ToldStore(wanted.inbox, desk.settled), _router(forward))
             stack.push_async_callback(asyncio.to_thread, inbox.close)
             waiting = (await inbox.counts()).waiting
             url = await stack.enter_async_context(_serving(verifier, desk, wanted))
@@ -89,7 +91,7 @@ def _router(forward: Forward | None) -> Router | None:
     if forward is None:
         return None
     router = Router()
-    router.on("*", name="forward")(forward.send)
+    router.on("*", name=_FORWARD)(forward.send)
     return router
 
 
@@ -108,20 +110,13 @@ class _Desk:
         kept = await self.inbox.receive(event)
         self._shown(lambda: self._show.arrived(event, "stored" if kept else "duplicate"))
 
-    def settled(self, forward: Forward | None) -> Callable[[Kept, State, str], None]:
+    def settled(self, kept: Kept, state: State, error: str) -> None:
         """What the inbox tells, in its own thread, when it has noted what became of an event."""
-
-        def tell(kept: Kept, state: State, error: str) -> None:
-            reason = forward.reasons.pop(kept.id, "") if forward is not None else ""
-            if state == "waiting" and not error:
-                return  # it was given back because we are to stop
-            why = (reason or error) if error else ""
-            with suppress(RuntimeError):  # the loop has ended
-                self._loop.call_soon_threadsafe(
-                    self._shown, lambda: self._show.settled(kept.event(), _SAID_AS[state], why)
-                )
-
-        return tell
+        if state == "waiting" and not error:
+            return  # it was given back because we are to stop
+        why = error.removeprefix(f"{_FORWARD}: ")
+        with suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._shown, lambda: self._show.settled(kept.event(), _SAID_AS[state], why))
 
     def _shown(self, show: Callable[[], None]) -> None:
         """Whoever read what we write has gone, or its disk is full: what was stored stays stored, and we end."""
@@ -130,6 +125,8 @@ class _Desk:
         except OSError as error:
             self.broken = error
             self._stopped.set()
+        except Exception as error:  # noqa: BLE001 - whatever an event holds, it is stored, and must be acknowledged
+            _LOG.warning("webhook event could not be shown: %s", type(error).__name__)
 
 
 class _ToldStore(SqliteStore):
@@ -183,7 +180,7 @@ async def _serving(verifier: WebhookVerifier, desk: _Desk, wanted: Wanted) -> As
 
 
 async def _elsewhere(_: web.Request) -> web.Response:
-    logging.getLogger("onboard360_async").warning("webhook refused (404): it came to another path")
+    _LOG.warning("webhook refused (404): it came to another path")
     return web.Response(status=404, text="Not Found")
 
 

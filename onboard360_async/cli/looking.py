@@ -1,6 +1,6 @@
 """Imports as they stand, on the screen or for a program. Looks into journals, and changes nothing."""
 
-import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -8,7 +8,7 @@ from typing import Final
 import click
 from attrs import asdict
 
-from onboard360_async.cli.screen import on_screen
+from onboard360_async.cli.screen import json_for, on_screen
 from onboard360_async.cli.show import show, to_the_second
 from onboard360_async.cli.telling import summary_lines
 from onboard360_async.errors import ConfigurationError, ImportLockedError
@@ -59,7 +59,7 @@ def _line(record: dict[str, object]) -> dict[str, object]:
 def show_books(glance: Glance, form: str) -> None:
     """All of one import, but what to do next; for a program as JSON."""
     if form == "json":
-        click.echo(json.dumps(_whole(glance), ensure_ascii=False, indent=1))
+        click.echo(json_for(sys.stdout, _whole(glance), indent=1))
         return
     click.echo(on_screen(f"{glance.journal}: {glance.stand}"))
     if glance.source is not None:

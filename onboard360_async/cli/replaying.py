@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import click
 from yarl import URL
 
-from onboard360_async.cli.arrivals import short_id
+from onboard360_async.cli.arrivals import short_id, text_of
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.forwarding import Forward, NotTakenError, forward_session
 from onboard360_async.cli.screen import on_screen
@@ -19,7 +19,7 @@ from onboard360_async.errors import ConfigurationError
 from onboard360_async.webhooks.sqlite_store import SqliteStore
 from onboard360_async.webhooks.store import Kept, pages
 
-__all__ = ["chosen", "deliver", "kept_row", "mark"]
+__all__ = ["chosen", "deliver", "kept_row", "mark", "rehearse"]
 
 
 def kept_row(kept: Kept) -> dict[str, object]:
@@ -28,8 +28,8 @@ def kept_row(kept: Kept) -> dict[str, object]:
     return {
         "received_at": to_the_second(datetime.fromtimestamp(kept.received_at, UTC)),
         "event": kept.name,
-        "email": data.get("email"),
-        "campaign_id": data.get("campaign_id"),
+        "email": _text(data.get("email")),
+        "campaign_id": _text(data.get("campaign_id")),
         "state": kept.state,
         "attempts": kept.attempts,
         "error": kept.error,
@@ -37,18 +37,23 @@ def kept_row(kept: Kept) -> dict[str, object]:
     }
 
 
+def _text(value: object) -> str | None:
+    return None if value is None else text_of(value)
+
+
 def chosen(store: SqliteStore, ids: Sequence[str], since: datetime | None, *, dead: bool) -> Iterator[list[Kept]]:
     """The events to which all of this applies, in the order in which they came, some at a time.
 
-    ConfigurationError, at once, if an id is nobody's or could be several's.
+    ConfigurationError, at once, if an id is nobody's or could be several's. What was named and is left out is told.
     """
     named = [_whole(store, each) for each in ids]
-    return pages(
-        store,
-        ids=named,
-        since=None if since is None else since.timestamp(),
-        state="dead" if dead else None,
-    )
+    after = None if since is None else since.timestamp()
+    for kept in (each for page in pages(store, ids=named) for each in page) if named else ():
+        if dead and kept.state != "dead":
+            click.echo(f"{short_id(kept.id)} is left out: it is {kept.state}, not dead.", err=True)
+        elif after is not None and kept.received_at < after:
+            click.echo(f"{short_id(kept.id)} is left out: it was received before.", err=True)
+    return pages(store, ids=named, since=after, state="dead" if dead else None)
 
 
 def _whole(store: SqliteStore, beginning: str) -> str:
@@ -73,6 +78,25 @@ def mark(store: SqliteStore, events: Iterator[list[Kept]]) -> int:
     return Exit.DONE
 
 
+def rehearse(events: Iterator[list[Kept]], *, is_sent: bool) -> int:
+    """Tell of each what would become of it: nothing is sent, and nothing changes."""
+    count = waiting = 0
+    fate = "would be sent" if is_sent else "would be handled again"
+    for kept in (each for page in events for each in page):
+        waits = kept.state == "waiting" and not is_sent
+        waiting += waits
+        count += not waits
+        click.echo(_line(kept, "waits already" if waits else fate))
+    but = f"; {_events(waiting)} waiting already" if waiting else ""
+    click.echo(f"{_events(count)} {fate}{but}. Nothing was done.", err=True)
+    return Exit.DONE
+
+
+def _line(kept: Kept, fate: str) -> str:
+    at = to_the_second(datetime.fromtimestamp(kept.received_at, UTC))
+    return on_screen(f"{short_id(kept.id)}  {at}  {kept.name}  {fate}")
+
+
 async def deliver(events: Iterator[list[Kept]], target: URL) -> int:
     """Send them one after another, and tell of each whether it was taken."""
     taken = refused = 0
@@ -88,8 +112,7 @@ async def deliver(events: Iterator[list[Kept]], target: URL) -> int:
                 else:
                     taken += 1
                     fate = "taken"
-                at = to_the_second(datetime.fromtimestamp(kept.received_at, UTC))
-                click.echo(on_screen(f"{short_id(kept.id)}  {at}  {kept.name}  {fate}"))
+                click.echo(_line(kept, fate))
     click.echo(f"{_events(taken)} taken{f', {refused:,} not' if refused else ''}.", err=True)
     return Exit.REJECTED if refused else Exit.DONE
 

@@ -1,20 +1,24 @@
 """Where journals and inboxes are: in the folder where one stands, and wherever this command has kept one before.
 
-Two private files in the user's state directory keep their paths. Knows no journal and no inbox from within.
+Two private files in the user's state directory keep their paths. Knows of a journal and an inbox only
+whether they can be read.
 """
 
 import json
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
+import click
+
 from onboard360_async import settings
 from onboard360_async.budget.file_store import state_file
-from onboard360_async.errors import ConfigurationError
+from onboard360_async.cli.screen import on_screen
+from onboard360_async.errors import ConfigurationError, InboxError
 from onboard360_async.importer.places import journal_of, journals_in
-from onboard360_async.webhooks.sqlite_store import is_inbox
+from onboard360_async.webhooks.sqlite_store import is_inbox, open_inbox
 
 __all__ = ["events_from", "inboxes", "journals", "remember", "remember_inbox"]
 
@@ -68,21 +72,39 @@ def events_from(typed: Path | None) -> tuple[Path, ...]:
     if typed != _WORD or typed.exists():
         return (typed,)
     here = Path(settings.INBOX_FILE)
-    found = (here,) if is_inbox(here) else tuple(path for path in _remembered(_INBOXES) if is_inbox(path))
-    if not found:
+    if is_inbox(here):
+        return (here,)
+    kept = _each_once(path for path in _remembered(_INBOXES) if is_inbox(path))
+    if not kept:
         raise ConfigurationError(
             f"There is no inbox: no {here} in this folder, and none of `onboard360 webhooks listen` elsewhere."
             " Name the file of events."
         )
-    return tuple(_each_once(found))
+    found = tuple(filter(_can_be_read, kept))
+    if not found:
+        raise ConfigurationError("None of the inboxes that are known can be read. Name the file of events.")
+    return found
+
+
+def _can_be_read(inbox: Path) -> bool:
+    """Whether its events can be gone through; if not, that is told: another one may hold what is looked for."""
+    try:
+        with closing(open_inbox(inbox)) as store, store.transaction():
+            store.counts()
+    except (ConfigurationError, InboxError) as error:
+        click.echo(on_screen(f"Passed over {inbox}: {error}"), err=True)
+        return False
+    return True
 
 
 def _inboxes_in(folder: Path) -> list[Path]:
+    """Those that are there, and what nobody can look into, so that whoever opens it says so."""
+    books = set(journals_in(folder))
     try:
         files = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and path.is_file())
     except OSError as error:
         raise ConfigurationError(f"Cannot read the folder {folder}: {error.strerror}.") from None
-    return [path for path in files if is_inbox(path)]
+    return [path for path in files if is_inbox(path) or (path not in books and not os.access(path, os.R_OK))]
 
 
 def _each_once(found: Iterable[Path]) -> list[Path]:

@@ -5,7 +5,6 @@ readable by its owner only.
 """
 
 import csv
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,13 +17,14 @@ from attrs import fields
 from rich.console import Console
 from rich.table import Table
 
-from onboard360_async.cli.screen import on_screen
+from onboard360_async.cli.screen import json_for, on_screen
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.models import WithExtra
 
 __all__ = ["FORMATS", "Rows", "row_of", "show", "table_of", "to_the_second"]
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
+_SQLITE: Final = b"SQLite format 3\0"
 _UNBOUNDED: Final = 10_000  # columns: a table that goes to a file or a pipe is never cut
 
 
@@ -80,7 +80,7 @@ class Rows:
             self._count += 1
 
     def _write_json(self, row: Mapping[str, object]) -> None:
-        text = json.dumps(row, ensure_ascii=False)
+        text = json_for(self._out, row)
         if self._form == "jsonl":
             self._out.write(text + "\n")
         else:
@@ -95,6 +95,15 @@ class Rows:
             Console(file=self._out, width=width, highlight=False, markup=False).print(self._table)
 
 
+def _is_database(path: Path) -> bool:
+    """Whoever mixes up two flags loses no events by it."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_SQLITE)) == _SQLITE
+    except OSError:
+        return False
+
+
 @contextmanager
 def show(form: str, columns: Sequence[str], output: Path | None) -> Iterator[Rows]:
     """Rows to stdout, or to a file that appears only when it is whole."""
@@ -106,6 +115,8 @@ def show(form: str, columns: Sequence[str], output: Path | None) -> Iterator[Row
         return
     if output.is_dir():
         raise ConfigurationError(f"Cannot write {output}: it is a folder.")
+    if _is_database(output):
+        raise ConfigurationError(f"Will not write over {output}: it is a database, perhaps an inbox or a journal.")
     part = output.with_name(f".{output.name}.part")
     try:
         number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -4,6 +4,7 @@ Knows no command. A secret is read from a file, stdin or the environment, never 
 of the machine could read.
 """
 
+import io
 import os
 import sys
 import warnings
@@ -83,22 +84,42 @@ DEAD: Final = click.option("--dead", is_flag=True, help="Those that were given u
 def secrets_of(file: Path | None) -> tuple[str, ...]:
     """The secrets of a file, a line each, else the environment's. ConfigurationError if there is none."""
     if file is None:
-        found = os.environ.get(settings.WEBHOOK_SECRET_VARIABLE)
-        if found is None:
-            raise ConfigurationError(
-                f"No webhook secret: say --secret-file FILE, or set {settings.WEBHOOK_SECRET_VARIABLE}"
-                " (Settings, APIs & Webhooks, Webhooks)."
-            )
-        return (found,)
+        return (_of_environment(),)
+    name = "from stdin" if file == _STDIN else f"file {file}"
     try:
-        text = sys.stdin.read() if file == _STDIN else file.read_text(encoding="utf-8-sig")
+        text = _text_of(file)
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not a text file"
-        raise ConfigurationError(f"Cannot read the secret file {file}: {reason}.") from None
+        raise ConfigurationError(f"Cannot read the secret {name}: {reason}.") from None
     secrets = tuple(line for line in text.split("\n") if line.strip())
     if not secrets:
-        raise ConfigurationError("The secret file is empty.")
+        raise ConfigurationError("There is no secret on stdin." if file == _STDIN else "The secret file is empty.")
     return secrets
+
+
+def _of_environment() -> str:
+    found = os.environ.get(settings.WEBHOOK_SECRET_VARIABLE)
+    if found is None:
+        raise ConfigurationError(
+            f"No webhook secret: say --secret-file FILE, or set {settings.WEBHOOK_SECRET_VARIABLE}"
+            " (Settings, APIs & Webhooks, Webhooks)."
+        )
+    if not found.strip():
+        raise ConfigurationError(
+            f"The webhook secret in {settings.WEBHOOK_SECRET_VARIABLE} is empty; set it, or say --secret-file FILE."
+        )
+    return found
+
+
+def _text_of(file: Path) -> str:
+    """A file's text, or stdin's, read alike; who sits at a terminal is asked, and nobody sees the answer."""
+    if file != _STDIN:
+        content = file.read_bytes()
+    elif sys.stdin.isatty():
+        return str(click.prompt("Webhook secret", hide_input=True, err=True))
+    else:
+        content = sys.stdin.buffer.read()
+    return io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig").read()
 
 
 @contextmanager
@@ -118,11 +139,10 @@ def verifier(file: Path | None) -> WebhookVerifier:
         return WebhookVerifier(*secrets)
 
 
-def read_body(file: Path, secret_file: Path | None) -> bytes:
-    """The bytes of a body, no more of them than are needed to see that they are too many."""
+def read_body(file: Path, secret_file: Path | None, most: int = -1) -> bytes:
+    """The bytes of a body, all of them or `most`."""
     if file == _STDIN == secret_file:
         raise ConfigurationError("The body and the secret cannot both come from stdin.")
-    most = settings.WEBHOOK_MAX_BODY_BYTES + 1
     if file == _STDIN:
         return sys.stdin.buffer.read(most)
     try:

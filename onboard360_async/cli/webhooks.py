@@ -1,7 +1,6 @@
 """`onboard360 webhooks`: received on this machine, looked at, signed, explained, and handed on again."""
 
 import asyncio
-import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any, Final
 import click
 
 from onboard360_async import settings
-from onboard360_async.cli.arrivals import record_of
+from onboard360_async.cli.arrivals import record_of, record_text, text_of
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import output_flags
-from onboard360_async.cli.forwarding import address
-from onboard360_async.cli.replaying import chosen, deliver, kept_row, mark
+from onboard360_async.cli.forwarding import address, is_own
+from onboard360_async.cli.replaying import chosen, deliver, kept_row, mark, rehearse
 from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.shelf import remember_inbox
 from onboard360_async.cli.show import show
@@ -90,7 +89,13 @@ def listen_here(
 
     if path is not None and (not path.startswith("/") or set(path) & set("{}?#")):
         raise click.BadParameter("it begins with /, and has no braces, ? or #", param_hint="--path")
+    if not host:
+        raise click.BadParameter("it is empty", param_hint="--host")
     target = None if forward_to is None else address(forward_to)
+    if target is not None and is_own(target, host, port):
+        raise click.BadParameter(
+            "that is where events are listened for; say another address", param_hint="--forward-to"
+        )
     wanted = Wanted(host=host, port=port, path=path, inbox=inbox.absolute(), forward_to=target, form=form)
     return asyncio.run(listen(verifier(secret_file), wanted, lambda: remember_inbox(inbox)))
 
@@ -118,7 +123,7 @@ def list_events(inbox: Path, since: datetime | None, dead: bool, form: str, outp
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
 def verify_body(file: Path, signature: str, secret_file: Path | None, form: str) -> int:
     """Tell whether a body is genuine, and what it says. FILE holds the bytes as they came. Exit code 1 if it is not."""
-    body = read_body(file, secret_file)
+    body = read_body(file, secret_file, settings.WEBHOOK_MAX_BODY_BYTES + 1)  # enough to see that it is too large
     try:
         event = verifier(secret_file).verify(body, [(settings.SIGNATURE_HEADER, signature)])
     except WebhookError as error:
@@ -127,7 +132,7 @@ def verify_body(file: Path, signature: str, secret_file: Path | None, form: str)
         return Exit.ERROR
     record = record_of(event)
     if form == "json":
-        click.echo(json.dumps(record, ensure_ascii=False, indent=1))
+        click.echo(record_text(record, indent=1))
     else:
         for line in _facts(record):
             click.echo(on_screen(line))
@@ -135,12 +140,18 @@ def verify_body(file: Path, signature: str, secret_file: Path | None, form: str)
 
 
 def _facts(record: dict[str, Any]) -> Iterator[str]:
+    """The event's own facts, and below them what it says, which may have the same names."""
     data = record.pop("data")
     record["flags"] = ", ".join(record["flags"]) or "none"
-    for name, value in (*record.items(), *data.items()):
+    yield from _named(record, "")
+    yield "data:"
+    yield from _named(data, "  ")
+
+
+def _named(facts: dict[str, Any], indent: str) -> Iterator[str]:
+    for name, value in facts.items():
         if value is not None:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            yield f"{name.replace('_', ' ') + ':':<15} {text}"
+            yield f"{indent}{name.replace('_', ' ') + ':':<15} {text_of(value)}"
 
 
 @webhooks.command("sign")
@@ -182,7 +193,10 @@ def diagnose_body(file: Path, signature: str, secret_file: Path | None) -> int:
 @DEAD
 @INBOX
 @click.option("--forward-to", metavar="URL", help=f"Send them there now. {_FORWARD_TO}")
-def replay_events(ids: tuple[str, ...], since: datetime | None, dead: bool, inbox: Path, forward_to: str | None) -> int:
+@click.option("--dry-run", is_flag=True, help="Show which events those are; send nothing, change nothing.")
+def replay_events(
+    ids: tuple[str, ...], since: datetime | None, dead: bool, inbox: Path, forward_to: str | None, dry_run: bool
+) -> int:
     """Have events handled again: those of these ids, those received --since, the --dead ones; all of it must apply.
 
     An ID may be cut, as `listen` shows it. The events wait in the inbox again, for the program that handles what is in
@@ -195,6 +209,8 @@ def replay_events(ids: tuple[str, ...], since: datetime | None, dead: bool, inbo
     target = None if forward_to is None else address(forward_to)
     with opened(inbox) as store:
         events = chosen(store, ids, since, dead=dead)
+        if dry_run:
+            return rehearse(events, is_sent=target is not None)
         if target is None:
             return mark(store, events)
         return asyncio.run(deliver(events, target))

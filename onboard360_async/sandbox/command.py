@@ -107,7 +107,7 @@ def _add_webhook_flags(parser: argparse.ArgumentParser) -> None:
         "--webhook-secret-file",
         dest="secret_file",
         metavar="FILE",
-        help=f"sign with what is in this file (what is in {VARIABLE}, else a new secret)",
+        help=f"sign with the first line of this file (what is in {VARIABLE}, else a new secret)",
     )
     add("--webhook-events", metavar="NAME,…", type=_names, help=f"the events to send ({','.join(EVENTS)})")
     add(
@@ -159,11 +159,12 @@ def _secret(path: str | None) -> str | None:
     if path is None:
         return os.environ.get(VARIABLE) or None
     try:
-        return Path(path).read_text(encoding="utf-8").strip()
+        lines = map(str.strip, Path(path).read_text(encoding="utf-8-sig").splitlines())
     except (OSError, UnicodeError) as error:
         raise _UsageError(
             f"cannot read a secret from {path}: {getattr(error, 'strerror', None) or 'no UTF-8'}"
         ) from None
+    return next(filter(None, lines), "")  # receivers know several while one replaces the other; the first signs
 
 
 def _sandbox(flags: argparse.Namespace, secret: str | None) -> Sandbox:

@@ -3,6 +3,7 @@
 import math
 import re
 import secrets
+import sys
 from collections.abc import Iterable
 from typing import Final, TypedDict
 
@@ -36,10 +37,12 @@ class WebhookOptions(TypedDict, total=False):
     tamper: str | None
 
 
-def _checked_secret(secret: str | None) -> str:
+def _checked_secret(secret: object) -> str:
     """The secret, a new one if none is given; no message shows it."""
     if secret is None:
         return f"whsec_test_{secrets.token_hex(16)}"
+    if not isinstance(secret, str):
+        raise ValueError(f"the secret of a webhook must be text, not {type(secret).__name__}")  # noqa: TRY004 - as all
     if not secret or secret != secret.strip():
         raise ValueError("the secret of a webhook must not be empty, nor have white space around it")
     if any("\ud800" <= letter <= "\udfff" for letter in secret):
@@ -48,7 +51,10 @@ def _checked_secret(secret: str | None) -> str:
 
 
 def _checked_events(events: str | Iterable[str]) -> tuple[str, ...]:
-    asked = {events} if isinstance(events, str) else set(events)
+    try:
+        asked = {events} if isinstance(events, str) else set(events)
+    except TypeError:
+        asked = set()
     if not asked or asked - set(EVENTS):
         raise ValueError(f"the events of a webhook must be some of: {', '.join(EVENTS)}")
     return tuple(name for name in EVENTS if name in asked)
@@ -59,10 +65,17 @@ def _checked_retries(retries: str | Iterable[float]) -> tuple[float, ...]:
         if retries not in RETRIES:
             raise ValueError(f"there are no retries {retries!r}; choose {' or '.join(RETRIES)}, or give the seconds")
         return RETRIES[retries]
-    waits = tuple(map(float, retries))
+    try:
+        waits = tuple(map(float, retries))
+    except (TypeError, ValueError, OverflowError):
+        waits = (math.nan,)
     if not all(math.isfinite(wait_s) and wait_s >= 0 for wait_s in waits):
-        raise ValueError(f"retries of a webhook must be numbers of seconds, not {waits}")
+        raise ValueError(f"retries of a webhook must be numbers of seconds, as in (5, 30), not {retries!r}")
     return waits
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) <= sys.float_info.max
 
 
 @frozen(kw_only=True)
@@ -81,16 +94,18 @@ class Webhook:
     tamper: str | None = None  # one of TAMPERINGS
 
     def __attrs_post_init__(self) -> None:
-        found = _URL.fullmatch(self.url)
+        found = _URL.fullmatch(self.url) if isinstance(self.url, str) else None
         if found is None or not self.url.isascii() or not 1 <= int(found["port"] or 80) <= 65535:
             raise ValueError("the URL of a webhook must be as in http://127.0.0.1:8000/hook, in ASCII, without a user")
-        if not (math.isfinite(self.time_scale) and self.time_scale >= 0):
-            raise ValueError(f"time_scale of a webhook must be a number from 0, not {self.time_scale}")
-        if self.duplicates < 0:
-            raise ValueError(f"duplicates of a webhook must be 0 or more, not {self.duplicates}")
-        if not 0 <= self.reorder <= 1:
-            raise ValueError(f"reorder of a webhook must be between 0 and 1, not {self.reorder}")
-        if self.tamper is not None and self.tamper not in TAMPERINGS:
+        if not (_is_number(self.time_scale) and self.time_scale >= 0):
+            raise ValueError(f"time_scale of a webhook must be a number from 0, not {self.time_scale!r}")
+        if not (isinstance(self.duplicates, int) and self.duplicates >= 0):
+            raise ValueError(f"duplicates of a webhook must be a whole number from 0, not {self.duplicates!r}")
+        if not (_is_number(self.reorder) and 0 <= self.reorder <= 1):
+            raise ValueError(f"reorder of a webhook must be a number between 0 and 1, not {self.reorder!r}")
+        if not isinstance(self.seed, int):
+            raise ValueError(f"seed of a webhook must be a whole number, not {self.seed!r}")  # noqa: TRY004 - as all
+        if self.tamper is not None and self.tamper not in tuple(TAMPERINGS):
             raise ValueError(f"there is no tampering {self.tamper!r}; choose one of: {', '.join(TAMPERINGS)}")
 
     @property

@@ -172,7 +172,7 @@ class Worker:
             else:
                 run = await self._router.run(kept.event(), skip=kept.handled)
                 handled = run.done
-                failed = ", ".join(f"{name}: {type(error).__name__}" for name, error in run.failed)
+                failed = ", ".join(f"{name}: {_reason(error)}" for name, error in run.failed)
         except WebhookError:
             failed = "The stored event cannot be read."
         except RunsOnError:
@@ -221,6 +221,11 @@ class Worker:
                 task.cancel()
             renewing.cancel()
             await asyncio.gather(*late, renewing, return_exceptions=True)
+
+
+def _reason(error: Exception) -> str:
+    """Why a handler failed. A text may name people; a WebhookError's reason is ours, or was chosen to be told."""
+    return error.reason if isinstance(error, WebhookError) else type(error).__name__
 
 
 def _note(

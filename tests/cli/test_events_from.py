@@ -80,3 +80,22 @@ def test_without_any_inbox_the_word_is_one_clear_line(
     monkeypatch.setattr(Path, "iterdir", lambda _: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
     with pytest.raises(ConfigurationError, match=r"Cannot read the folder \.: Permission denied"):
         inboxes(())
+
+
+def test_a_damaged_inbox_is_passed_over_while_another_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One of those that are remembered, with a line that names it; alone it ends the command."""
+    monkeypatch.chdir(tmp_path)
+    (folder := tmp_path / "elsewhere").mkdir()
+    broken, good = (inbox_of(folder / name, client_created()) for name in ("broken.db", "good.db"))
+    whole = broken.read_bytes()
+    broken.write_bytes(whole[:4096] + b"\xff" * (len(whole) - 4096))
+    remember_inbox(broken)
+    with pytest.raises(ConfigurationError, match="None of the inboxes that are known can be read"):
+        events_from(Path("inbox"))
+    remember_inbox(good)
+    capsys.readouterr()
+    assert events_from(Path("inbox")) == (good,)
+    err = capsys.readouterr().err
+    assert (err.startswith(f"Passed over {broken}: "), err.count("\n")) == (True, 1)

@@ -1,7 +1,9 @@
 """`onboard360 links find`: the link that the API says only once, found again in journals and inboxes."""
 
 import json
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,3 +170,28 @@ def test_an_inbox_that_cannot_be_looked_into_is_named_and_passed(
     ]
     assert nobody.err.splitlines()[-1] == "Nobody with this email is in 1 inbox; 4 more could not be looked into."
     assert not (tmp_path / "missing.db").exists()
+    alone = command("links", "find", "c@x.de", "--inbox", tmp_path / "missing.db").err.splitlines()[-1]
+    assert alone == "Nobody with this email is in 0 inboxes; 1 more could not be looked into."
+
+
+def test_an_inbox_that_nobody_may_read_is_named(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder, where a file that is no inbox is passed in silence."""
+    box = inbox_of(tmp_path / "box.db", client_created(email="a@x.de"))
+    inbox_of(tmp_path / "good.db", client_created(email="a@x.de"))
+    (tmp_path / "other.db").write_text("")
+    opened, allowed = Path.open, os.access
+
+    def denied(path: Path, *how: Any, **more: Any) -> Any:
+        if path.name == "box.db":
+            raise PermissionError(13, "Permission denied")
+        return opened(path, *how, **more)
+
+    monkeypatch.setattr(Path, "open", denied)  # nothing is denied to root
+    monkeypatch.setattr(os, "access", lambda path, how: path != box and allowed(path, how))
+    said = command("links", "find", "a@x.de", "--journal", tmp_path)
+    assert (said.code, said.err) == (
+        0,
+        f"Passed over {box}: Cannot read the inbox {box}: Permission denied.\n",
+    )

@@ -7,12 +7,16 @@ import time
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+import aiohttp
+import click
 import pytest
 from attrs import evolve
 
 from onboard360_async import settings
 from onboard360_async.webhooks import Event, WebhookVerifier, sign
+from onboard360_async.webhooks.diagnosis import diagnose
 from onboard360_async.webhooks.factories import SECRET, client_completed, client_created
 from onboard360_async.webhooks.sqlite_store import SqliteStore
 from onboard360_async.webhooks.store import State
@@ -47,8 +51,7 @@ def test_what_is_signed_is_verified(body: Path, command: Command, form: str) -> 
     assert (said.code, said.err) == (0, "")
     assert f"form:           {form}\n" in said.out
     assert "flags:          undated\n" in said.out
-    assert "first name:     Jörg \\x1b[31m\n" in said.out
-    assert "odd:            [1]\n" in said.out
+    assert "\ndata:\n  first name:     Jörg \\x1b[31m\n  odd:            [1]\n" in said.out
     event = json.loads(command("webhooks", "verify", body, "--signature", signed.out.strip(), "--format", "json").out)
     assert (event["event"], event["form"], event["flags"]) == ("client.created", form, ["undated"])
     assert (event["data"]["first_name"], event["data"]["odd"]) == ("Jörg \x1b[31m", [1])
@@ -97,6 +100,39 @@ def test_a_diagnosis_explains(body: Path, command: Command, tmp_path: Path) -> N
     assert SECRET not in said.out + good.out
 
 
+def test_a_large_body_is_signed_and_explained_whole(body: Path, command: Command) -> None:
+    """Only `verify` stops reading at what a receiver takes; a cut body is another one."""
+    large = b'{"event":"x","data":{"a":"' + b"x" * settings.WEBHOOK_MAX_BODY_BYTES + b'"}}'
+    body.write_bytes(large)
+    signed = command("webhooks", "sign", body).out.strip()
+    assert signed == sign(large, SECRET)
+    said = command("webhooks", "diagnose", body, "--signature", signed)
+    assert said.out.splitlines() == list(diagnose(large, signed, [SECRET]).findings)
+
+
+def test_a_secret_from_stdin_is_read_as_a_files_is(
+    body: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a mark and any line ends; what is no text, or nothing, is one line; a terminal is asked, unseen."""
+    for text in ("\ufeffsöcret\n", "söcret\r\n", "\r\nsöcret\rold"):
+        stdin(monkeypatch, text.encode())
+        assert command("webhooks", "sign", body, "--secret-file", "-").out == f"{sign(SPACED, 'söcret')}\n"
+    for content, reason in ((b"\xff", "secret from stdin: it is not a text file"), (b" \n", "no secret on stdin")):
+        stdin(monkeypatch, content)
+        said = command("webhooks", "sign", body, "--secret-file", "-")
+        assert (said.code, said.err.count("\n"), reason in said.err) == (2, 1, True)
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    asked: list[dict[str, Any]] = []
+
+    def prompt(_: str, **how: Any) -> str:
+        asked.append(how)
+        return "typed"
+
+    monkeypatch.setattr(click, "prompt", prompt)
+    assert command("webhooks", "sign", body, "--secret-file", "-").out == f"{sign(SPACED, 'typed')}\n"
+    assert asked == [{"hide_input": True, "err": True}]
+
+
 def test_what_looks_like_a_slip_is_a_line(body: Path, command: Command, tmp_path: Path) -> None:
     """White space around a secret, or an API key in its place: a warning without it, and no traceback of Python's."""
     secrets = secret_file(tmp_path, " sk_live_geheim\n")
@@ -123,9 +159,11 @@ def test_what_cannot_be_read_is_one_line(
     said = command("webhooks", *words, body, "--secret-file", tmp_path / "secret")
     assert (said.code, said.err.count("\n")) == (2, 1)
     assert "not a text file" in said.err
-    monkeypatch.setenv("ONBOARD360_WEBHOOK_SECRET", " ")
-    said = command("webhooks", *words, body)
-    assert (said.code, said.err.count("\n")) == (2, 1)
+    for empty in ("", " "):
+        monkeypatch.setenv("ONBOARD360_WEBHOOK_SECRET", empty)
+        said = command("webhooks", *words, body)
+        assert (said.code, said.err.count("\n")) == (2, 1)
+        assert "The webhook secret in ONBOARD360_WEBHOOK_SECRET is empty" in said.err
 
 
 def test_a_body_that_is_no_json_has_no_other_form(body: Path, command: Command) -> None:
@@ -154,7 +192,7 @@ def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     )
     inbox_of(tmp_path / settings.INBOX_FILE, old, dead, waiting)
     store = SqliteStore(tmp_path / settings.INBOX_FILE)
-    ends: list[tuple[State, str]] = [("done", ""), ("dead", "forward: NotTakenError")]
+    ends: list[tuple[State, str]] = [("done", ""), ("dead", "forward: no connection")]
     with store.transaction():
         for kept, (state, error) in zip(store.lease(now=time.time(), until=9e9, lease="x", most=2), ends, strict=True):
             store.settle(kept.seq, "x", state=state, due_at=0.0, attempts=1, handled=(), error=error)
@@ -171,7 +209,7 @@ def test_a_list_shows_what_is_stored(three: list[Event], command: Command) -> No
     rows = [json.loads(line) for line in command("webhooks", "list", "--format", "jsonl").out.splitlines()]
     assert [row["id"] for row in rows] == [event.id for event in three]
     assert [row["state"] for row in rows] == ["done", "dead", "waiting"]
-    assert [row["error"] for row in rows] == [None, "forward: NotTakenError", None]
+    assert [row["error"] for row in rows] == [None, "forward: no connection", None]
     assert rows[0]["email"] == "john@example.com"
     since = (datetime.now(UTC) - timedelta(days=2)).isoformat()
     assert command("webhooks", "list", "--since", since, "--format", "csv").out.count("\n") == 3
@@ -185,16 +223,42 @@ def test_a_list_shows_what_is_stored(three: list[Event], command: Command) -> No
         (("--since", "2020-01-01"), ["waiting"] * 3, "2 events to be handled again; 1 event waiting already.\n"),
         (("--since", "2999-01-01T00:00:00Z"), ["done", "dead", "waiting"], "0 events to be handled again.\n"),
         (("{0}", "{2}"), ["waiting", "dead", "waiting"], "1 event to be handled again; 1 event waiting already.\n"),
-        (("{0}", "--dead"), ["done", "dead", "waiting"], "0 events to be handled again.\n"),
+        (
+            ("{0}", "--dead"),
+            ["done", "dead", "waiting"],
+            "{0} is left out: it is done, not dead.\n0 events to be handled again.\n",
+        ),
+        (
+            ("{1}", "--since", "2999-01-01T00:00:00Z"),
+            ["done", "dead", "waiting"],
+            "{1} is left out: it was received before.\n0 events to be handled again.\n",
+        ),
     ],
 )
 def test_a_replay_lets_events_wait_again(
     three: list[Event], command: Command, words: tuple[str, ...], expected: list[str], said: str
 ) -> None:
     """By the beginnings of their ids, since when, or given up: all that is said must apply, and what waits is left."""
-    heard = command("webhooks", "replay", *(word.format(*(event.id[:12] for event in three)) for word in words))
-    assert (heard.code, heard.out, heard.err) == (0, "", said)
+    ids = [event.id[:12] for event in three]
+    heard = command("webhooks", "replay", *(word.format(*ids) for word in words))
+    assert (heard.code, heard.out, heard.err) == (0, "", said.format(*ids))
     assert states() == expected
+
+
+def test_a_dry_run_tells_what_a_replay_would_do(three: list[Event], command: Command) -> None:
+    """A line for each event, the sums on stderr; nothing is sent, and nothing changes."""
+    words = ("webhooks", "replay", "--since", "2020-01-01", "--dry-run")
+    said = command(*words)
+    fates = [line.rpartition(event.name)[2].strip() for line, event in zip(said.out.splitlines(), three, strict=True)]
+    assert fates == ["would be handled again", "would be handled again", "waits already"]
+    assert said.err == "2 events would be handled again; 1 event waiting already. Nothing was done.\n"
+    with Target() as target:
+        said = command(*words, "--dead", "--forward-to", target.url)
+        assert target.rest() == []
+    assert (said.code, said.out.split()[0]) == (0, three[1].id[:12])
+    assert said.out.endswith("would be sent\n")
+    assert said.err == "1 event would be sent. Nothing was done.\n"
+    assert states() == ["done", "dead", "waiting"]
 
 
 def test_a_moment_without_a_zone_is_this_machines(
@@ -298,11 +362,44 @@ def test_an_inbox_that_is_not_there_is_not_made(command: Command, tmp_path: Path
 def test_an_inbox_that_is_held_is_one_line(
     three: list[Event], command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By somebody who writes, for longer than we wait: exit 2."""
+    """By somebody who writes, for longer than we wait: exit 7, and what to do next."""
     monkeypatch.setattr(settings, "SHARED_PATIENCE_S", 0.05)
     store = SqliteStore(settings.INBOX_FILE)
     with store.transaction():
         said = command("webhooks", "replay", "--dead")
     store.close()
-    assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
-    assert "locked" in said.err
+    assert (said.code, said.out) == (7, "")
+    assert said.err == (
+        "Error: The inbox cannot be used: database is locked. Try again when the process that holds it is done.\n"
+    )
+
+
+def test_a_database_is_never_written_over(three: list[Event], command: Command) -> None:
+    """An inbox that is named as the output by mistake keeps its events: exit 2, one line; another file is replaced."""
+    said = command("webhooks", "list", "--output", settings.INBOX_FILE)
+    assert (said.code, said.err.count("\n"), f"write over {settings.INBOX_FILE}" in said.err) == (2, 1, True)
+    assert states() == ["done", "dead", "waiting"]
+    Path("list.csv").write_text("old")
+    assert command("webhooks", "list", "--output", "list.csv", "--format", "csv").code == 0
+    assert Path("list.csv").read_text().startswith("received_at")
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (aiohttp.ClientConnectorCertificateError, "its certificate is not trusted"),
+        (aiohttp.ClientConnectorSSLError, "no TLS connection"),
+        (aiohttp.ClientConnectorError, "no connection"),
+    ],
+)
+def test_a_target_without_a_good_connection_says_which(
+    three: list[Event], command: Command, monkeypatch: pytest.MonkeyPatch, failure: Any, told: str
+) -> None:
+    """Who has to be asked differs: the target's certificate, its TLS, or the network."""
+
+    def post(*_: object, **__: object) -> None:
+        raise failure(None, OSError())
+
+    monkeypatch.setattr(aiohttp.ClientSession, "post", post)
+    said = command("webhooks", "replay", "--dead", "--forward-to", "https://localhost:1/")
+    assert (said.code, said.out.endswith(f"not taken: {told}\n")) == (5, True)

@@ -16,8 +16,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from attrs import evolve
 
 from onboard360_async import settings
+from onboard360_async.cli import listening
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks import WebhookVerifier, sign
 from onboard360_async.webhooks.factories import SECRET, client_created, flow_created, unknown_event
@@ -210,10 +212,8 @@ def test_what_is_never_taken_becomes_a_dead_letter_and_can_be_replayed(
                 said = listener.said()
             assert event.id in said
             assert listener.end()[0] == 0
-        assert (
-            json.loads(command("webhooks", "list", "--inbox", inbox, "--dead", "--format", "jsonl").out)["attempts"]
-            == 2
-        )
+        row = json.loads(command("webhooks", "list", "--inbox", inbox, "--dead", "--format", "jsonl").out)
+        assert (row["attempts"], row["error"]) == (2, "forward: answered 500")
         assert command("webhooks", "replay", "--dead", "--inbox", inbox).err == "1 event to be handled again.\n"
         target.rest()
         with Listener(tmp_path, "--forward-to", target.url) as listener:
@@ -274,9 +274,9 @@ def test_two_on_one_inbox_forward_each_event_once(tmp_path: Path, inbox: Path) -
 # --- on a terminal ---
 
 
-@pytest.mark.parametrize("columns", [36, 120])
+@pytest.mark.parametrize("columns", [36, 60, 80, 120])
 def test_on_a_terminal_a_table_is_drawn_in_place(tmp_path: Path, columns: int) -> None:
-    """No wider than it is; ids whole, since they are to be typed again; what a name would do to the terminal is seen,
+    """No wider than it is; time, id and state whole, however long a name is; what it would do to the terminal is seen,
     not done. Those that have no room are left above, refusals too; Ctrl-C leaves the last table and the cursor.
     """
     ours, theirs = pty.openpty()
@@ -284,7 +284,15 @@ def test_on_a_terminal_a_table_is_drawn_in_place(tmp_path: Path, columns: int) -
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     words = ("webhooks", "listen", "--port", "0", "--secret-file", str(secret_file(tmp_path)))
     program = [sys.executable, "-m", "tests.cli.minute", json.dumps({"LISTEN_DRAW_S": 0.0}), *words]
-    events = [client_created(client_id=str(number), email=EVIL) for number in range(4)]
+    events = [
+        client_created(email=EVIL),
+        unknown_event("client." + "renamed_" * 40),
+        client_created(email=f"{'x' * 300}@x.de", timestamp="2024-01-15T09:00:00Z"),
+        evolve(
+            last := client_created(client_id="4", timestamp="2024-01-15T09:00:00Z"),
+            headers=(*last.headers[:2], (settings.EVENT_HEADER, "another")),
+        ),
+    ]
     environment |= {"TERM": "xterm", "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(program, cwd=tmp_path, stdout=theirs, stderr=theirs, env=environment) as process:
         os.close(theirs)
@@ -309,9 +317,10 @@ def test_on_a_terminal_a_table_is_drawn_in_place(tmp_path: Path, columns: int) -
     assert f"{events[0].id[:12]}  client.created  Jörg \\x1b[31m" in plain  # left above, whole
     assert "Webhook refused (401): " in plain
     title, second, third, fourth = plain[plain.rindex("time ") :].splitlines()[:4]  # what was drawn last
-    assert title.split()[:3] == ["time", "id", "event"]
-    assert [line.split()[1] for line in (second, third, fourth)] == [event.id[:12] for event in events[1:]]
-    assert all(line.rstrip().endswith("stored" if columns > 36 else "…") for line in (second, third, fourth))
+    names = title.split()
+    assert (names[:2], names[-1], len(names)) == (["time", "id"], "state", 7 if columns > 36 else 4)
+    assert [line[10:24] for line in (second, third, fourth)] == [f"{event.id[:12]}  " for event in events[1:]]
+    assert all(line.rstrip().endswith("  stored") for line in (second, third, fourth))
     assert max(map(len, (title, second, third, fourth))) <= columns
 
 
@@ -366,6 +375,8 @@ def test_a_port_in_use_is_one_line(tmp_path: Path, command: Command, monkeypatch
         (("--forward-to", "ftp://x.de"), "begins with http:// or https://"),
         (("--forward-to", "http:///x"), "begins with http:// or https://"),
         (("--forward-to", "http://x.de:99999"), "begins with http:// or https://"),
+        (("--forward-to", "http://a b/"), "begins with http:// or https://"),
+        (("--forward-to", "http://x.de:0/"), "begins with http:// or https://"),
         (("--forward-to", "https://me:geheim@x.de"), "takes no user and no password"),
     ],
 )
@@ -388,3 +399,39 @@ def test_a_path_must_be_one(command: Command, path: str) -> None:
     """Else nothing could ever come there."""
     said = command("webhooks", "listen", "--path", path)
     assert (said.code, "it begins with /" in said.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("host", "target", "is_refused"),
+    [
+        ("127.0.0.1", "http://localhost:18361/any", True),
+        ("127.0.0.1", "https://[::1]:18361", True),
+        ("0.0.0.0", "http://127.0.0.1:18361/", True),
+        ("::1", "http://LOCALHOST:18361/", True),
+        ("hooks.lan", "http://Hooks.lan:18361/", True),
+        ("hooks.lan", "http://127.0.0.1:18361/", False),
+        ("127.0.0.1", "http://localhost:18362/", False),
+        ("0.0.0.0", "http://example.com:18361/", False),
+    ],
+)
+def test_nothing_is_forwarded_to_where_it_came_from(
+    command: Command, monkeypatch: pytest.MonkeyPatch, host: str, target: str, is_refused: bool
+) -> None:
+    """It would come back as a duplicate, and be taken for forwarded: exit 2, before anything is received."""
+    monkeypatch.setenv("ONBOARD360_WEBHOOK_SECRET", SECRET)
+    started: list[object] = []
+
+    async def listen(*_: object) -> int:
+        started.append(1)
+        return 0
+
+    monkeypatch.setattr(listening, "listen", listen)
+    said = command("webhooks", "listen", "--host", host, "--port", 18361, "--forward-to", target)
+    assert (said.code, "that is where events are listened for" in said.err) == ((2, True) if is_refused else (0, False))
+    assert bool(started) is not is_refused
+
+
+def test_a_host_must_be_said(command: Command) -> None:
+    """An empty one would be every address of the machine."""
+    said = command("webhooks", "listen", "--host", "")
+    assert (said.code, "it is empty" in said.err) == (2, True)

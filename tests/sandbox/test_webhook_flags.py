@@ -72,12 +72,14 @@ def test_every_switch_can_be_reached(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_secret_comes_from_a_file_or_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The file wins, without its last line's end; an empty variable is none."""
+    """The file wins: its first line, without a mark, blank lines before it and its end; an empty variable is none."""
     (path := tmp_path / "secret").write_text("of the file\n")
     monkeypatch.setenv(VARIABLE, "of the environment")
     flags = ("--webhook", HOOK)
     assert asked_for(monkeypatch, *flags)["webhooks"][0].secret == "of the environment"
     assert asked_for(monkeypatch, *flags, "--webhook-secret-file", str(path))["webhooks"][0].secret == "of the file"
+    path.write_bytes("\ufeff\r\n öf the file \r\nold\r\n".encode())
+    assert asked_for(monkeypatch, *flags, "--webhook-secret-file", str(path))["webhooks"][0].secret == "öf the file"
     monkeypatch.setenv(VARIABLE, "")
     assert asked_for(monkeypatch, *flags)["webhooks"][0].secret.startswith("whsec_test_")
 

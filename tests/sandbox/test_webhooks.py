@@ -249,9 +249,10 @@ def test_other_machines_only_by_wish(url: str) -> None:
         "http://127.0.0.1/\n",
         "http://127.0.0.1/ö",
         "http://loca\u017fhost/",
+        None,
     ],
 )
-def test_what_is_no_url_is_refused(url: str) -> None:
+def test_what_is_no_url_is_refused(url: Any) -> None:
     """ValueError, for other machines as well."""
     with pytest.raises(ValueError, match="URL"):
         Sandbox(allow_remote=True).add_webhook(url)
@@ -273,6 +274,15 @@ def test_what_is_no_url_is_refused(url: str) -> None:
         ({"duplicates": -1}, "duplicates"),
         ({"reorder": 1.5}, "reorder"),
         ({"tamper": "sneeze"}, "no-signature"),
+        ({"secret": b"hush"}, "secret"),
+        ({"events": 5}, "flow.created"),
+        ({"retries": 5}, "retries"),
+        ({"retries": ["soon"]}, "retries"),
+        ({"time_scale": "x"}, "time_scale"),
+        ({"duplicates": 1.5}, "duplicates"),
+        ({"reorder": "x"}, "reorder"),
+        ({"seed": "q"}, "seed"),
+        ({"tamper": []}, "no-signature"),
     ],
 )
 def test_an_endpoint_that_cannot_be_meant_is_refused(options: Any, match: str) -> None:

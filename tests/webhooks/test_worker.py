@@ -70,6 +70,26 @@ async def test_what_fails_is_tried_again_later_and_given_up_in_the_end(tmp_path:
     inbox.close()
 
 
+async def test_why_a_handler_failed_is_told_if_it_says_so_for_that(tmp_path: Path) -> None:
+    """By the reason of a WebhookError; any other error's text may name people, so its kind has to do."""
+    for error, told in (
+        (errors.WebhookError("the CRM is down"), "the CRM is down"),
+        (KeyError("ada@x.de"), "KeyError"),
+    ):
+
+        def fail(_: Event, error: Exception = error) -> None:
+            raise error
+
+        router = Router()
+        router.on("*", name="crm")(fail)
+        inbox = Inbox(tmp_path / f"{told}.db", router, max_attempts=1)
+        await inbox.receive(created(1))
+        await inbox.work()
+        (letter,) = await inbox.dead_letters()
+        assert letter.error == f"crm: {told}"
+        inbox.close()
+
+
 async def test_an_event_that_ends_its_process_is_given_up_too(tmp_path: Path, clock: Turned) -> None:
     """What was begun so often and never settled is a dead letter, and is not begun again: no crash without an end."""
     inbox = Inbox(tmp_path / "inbox.db", seen := Seen(), clock=clock, max_attempts=3)
