@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
-from onboard360_async.webhooks import Event, Inbox, Router, WebhookVerifier
+from onboard360_async.webhooks import Event, Inbox, Router, WebhookVerifier, writer
 from onboard360_async.webhooks.aiohttp import handler
 from onboard360_async.webhooks.factories import SECRET, client_created
 
@@ -27,7 +27,7 @@ __all__ = ["ENDPOINTS", "acknowledged", "endpoint", "inbox", "sent"]
 ROOT = Path(__file__).parents[1]
 ROUNDS, REQUESTS, CONNECTIONS = 9, 1000, 16
 KEPT_MOST = 2.5  # times the bare endpoint; the target of a durable acknowledgement
-AT_ONCE: Final[Mapping[str, int]] = {"one after another": 1, "16 at once": 16, "256 at once": 256}
+AT_ONCE: Final = (16, 256)  # that wait for it at once
 ALONE, TOGETHER = 300, 3000  # events of a round
 
 Handle = Callable[[web.Request], Awaitable[web.Response]]
@@ -192,6 +192,15 @@ def endpoint() -> None:
 # --- the inbox ----------------------------------------------------------------------------------------------------
 
 
+@contextmanager
+def _a_commit_each() -> Iterator[None]:
+    """The same inbox, whose writer takes one piece of work at a time: as without group commit."""
+    grouped = writer._batch
+    writer._batch = lambda waiting: [waiting.get()]
+    yield
+    writer._batch = grouped
+
+
 async def acknowledged(at_once: int, events: list[Event]) -> float:
     """How many events an inbox of its own acknowledges in a second, so many of them waiting for it at once."""
     with TemporaryDirectory() as folder:
@@ -211,17 +220,19 @@ async def acknowledged(at_once: int, events: list[Event]) -> float:
 
 
 def inbox() -> None:
-    """The table of the inbox: those that wait together share a commit."""
+    """The table of the inbox, each line with group commit and without: those that wait together share a commit."""
     events: list[Event] = [client_created(client_id=str(number)) for number in range(TOGETHER)]
-    took: dict[str, list[float]] = {name: [] for name in AT_ONCE}
+    took: dict[int, tuple[list[float], list[float]]] = {at_once: ([], []) for at_once in AT_ONCE}
     for _ in range(ROUNDS):
-        for name, at_once in AT_ONCE.items():
-            took[name].append(asyncio.run(acknowledged(at_once, events[:ALONE] if at_once == 1 else events)))
-    rates = {name: median(each) for name, each in took.items()}
+        for at_once, (grouped, each) in took.items():
+            grouped.append(asyncio.run(acknowledged(at_once, events)))
+            with _a_commit_each():
+                each.append(asyncio.run(acknowledged(at_once, events[:ALONE])))
     print(f"Acknowledgements of one inbox in a second, each of them durable, median of {ROUNDS} interleaved rounds\n")
-    alone = rates[next(iter(AT_ONCE))]
-    for name, rate in rates.items():
-        print(f"{name:<20}{rate:>9,.0f}{rate / alone:>8.1f} x")
+    print(f"{'':<20}{'a commit each':>15}{'group commit':>15}")
+    for at_once, (grouped, each) in took.items():
+        with_it, without = median(grouped), median(each)
+        print(f"{f'{at_once} at once':<20}{without:>15,.0f}{with_it:>15,.0f}{with_it / without:>8.1f} x")
 
 
 if __name__ == "__main__":

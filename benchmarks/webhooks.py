@@ -13,6 +13,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
+from statistics import median
 from timeit import timeit
 from typing import Final
 
@@ -125,10 +126,7 @@ def _refuses(way: Way) -> bool:
 
 
 def measured(ways: Mapping[str, Way], *, rounds: int, calls: int) -> dict[str, float]:
-    """Microseconds of one call, in the best of the rounds, in each of which every way has its turn.
-
-    The best, because nothing here waits for anything: what is more is another process's.
-    """
+    """Microseconds of one call, the median of the rounds, in each of which every way has its turn."""
     for name, way in ways.items():
         assert way(BODY), name
         assert way is floor or _refuses(way), name
@@ -137,14 +135,14 @@ def measured(ways: Mapping[str, Way], *, rounds: int, calls: int) -> dict[str, f
         for name, way in ways.items():
             seconds = timeit("way(body)", number=calls, globals={"way": way, "body": BODY})
             took[name].append(seconds / calls * 1e6)
-    return {name: min(each) for name, each in took.items()}
+    return {name: median(each) for name, each in took.items()}
 
 
 def _verify() -> None:
     ways = {FLOOR: floor, **ours(), **{f"{name} {version(name)}": make() for name, make in PEERS.items()}}
     took = measured(ways, rounds=ROUNDS, calls=CALLS)
     targets = {ALONE: ALONE_MOST, TYPED: TYPED_MOST}
-    print(f"One webhook of {len(BODY)} bytes, the best of {ROUNDS} interleaved rounds of {CALLS}\n")
+    print(f"One webhook of {len(BODY)} bytes, the median of {ROUNDS} interleaved rounds of {CALLS}\n")
     print(f"{'':<30}{'µs':>8}{'floor = 1':>12}{'ours = 1':>11}")
     for name, micros in took.items():
         target = f"   target: at most {targets[name]:g}" if name in targets else ""

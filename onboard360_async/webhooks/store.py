@@ -69,7 +69,8 @@ class Kept:
     """A stored event. `seq` is its place in the order of arrival; times are seconds since 1970.
 
     While it is `waiting`, it is due at `due_at`; leased to the holder of `lease` until then, if there is one.
-    `handled` are the names of the handlers that are done with it; `error` says, without anybody's words, what failed.
+    `handled` are the names of the handlers that are done with it; `error` says what failed: the reason of a
+    WebhookError, else an error's kind, since its words may name people.
     """
 
     seq: int
