@@ -102,7 +102,9 @@ def transaction(db: sqlite3.Connection) -> Iterator[None]:
 
 def storable(value: object) -> object:
     """What SQLite takes: a server may cut a character in half, and a file's name may be no text."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    if isinstance(value, str) and not value.isascii():
+        return value.encode("utf-8", "replace").decode()
+    return value
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from onboard360_async.errors import PayloadError, WebhookError
 from onboard360_async.webhooks.answers import OK, answer_to
 from onboard360_async.webhooks.bodies import Body, check_before_reading, read_too_early
-from onboard360_async.webhooks.router import Handler, call
+from onboard360_async.webhooks.router import Handler, call, is_async
 from onboard360_async.webhooks.signature import WebhookVerifier
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ def handler(verifier: WebhookVerifier, receive: Handler) -> "Callable[[web.Reque
     """
     from aiohttp import web
 
+    plain = not is_async(receive)
+
     async def handle(request: web.Request) -> web.Response:
         try:
             raw = await _read(request, verifier.max_body_bytes)
-            await call(receive, verifier.verify(raw, request.headers))
+            await call(receive, verifier.verify(raw, request.headers), plain=plain)
         except WebhookError as error:
             answer = answer_to(error)
             response = web.Response(status=answer.status, text=answer.text, headers=dict(answer.headers))
@@ -42,17 +44,16 @@ def handler(verifier: WebhookVerifier, receive: Handler) -> "Callable[[web.Reque
 async def _read(request: "web.Request", most: int) -> bytes:
     from aiohttp import web
 
-    said = request.headers
-    check_before_reading(request.method, said.get("Content-Encoding"), said.get("Content-Length"), most)
-    body = Body(most)
+    check_before_reading(request.method, *map(request.headers.get, ("Content-Encoding", "Content-Length")), most=most)
+    body, content = Body(most), request.content
     try:
-        while piece := await request.content.readany():
+        while piece := content.read_nowait() if content.is_eof() else await content.readany():
             body.add(piece)
     except (OSError, web.RequestPayloadError):
         raise PayloadError("The body broke off.") from None
-    if body.size < request.content.total_bytes:  # somebody read before us; `request.read()` keeps what it reads
+    if body.size < content.total_bytes:  # somebody read before us; `request.read()` keeps what it reads
         body.clear()
         body.add(await request.read())
-        if body.size < request.content.total_bytes:
+        if body.size < content.total_bytes:
             raise read_too_early("before it, read by `await request.read()`, not from `request.content`.")
     return body.whole()

@@ -3,13 +3,13 @@
 Knows no signature and no framework.
 """
 
-from attrs import frozen
+from attrs import Factory, field, frozen
 
 from onboard360_async.errors import WebhookError
 from onboard360_async.webhooks.answers import OK, Answer, answer_to
 from onboard360_async.webhooks.bodies import Give, Message, SenderLeftError, Take, asgi_pieces, read_asgi
 from onboard360_async.webhooks.fastapi import verified
-from onboard360_async.webhooks.router import Handler, call
+from onboard360_async.webhooks.router import Handler, call, is_async
 from onboard360_async.webhooks.signature import WebhookVerifier
 
 __all__ = ["app", "verified"]
@@ -25,6 +25,7 @@ class app:  # noqa: N801 - one writes app(verifier, receive), as with the other 
 
     verifier: WebhookVerifier
     receive: Handler
+    _plain: bool = field(init=False, default=Factory(lambda app: not is_async(app.receive), takes_self=True))
 
     async def __call__(self, scope: Message, take: Take, give: Give) -> None:
         """Answer one request."""
@@ -32,7 +33,7 @@ class app:  # noqa: N801 - one writes app(verifier, receive), as with the other 
             return await _no_request(scope["type"], take, give)
         try:
             raw = await read_asgi(scope, asgi_pieces(take), self.verifier.max_body_bytes)
-            await call(self.receive, self.verifier.verify(raw, scope["headers"]))
+            await call(self.receive, self.verifier.verify(raw, scope["headers"]), plain=self._plain)
         except SenderLeftError:
             return None
         except WebhookError as error:

@@ -32,7 +32,7 @@ class SenderLeftError(Exception):
     """The sender went away in the middle of the body, and waits for no answer: nobody's error, and none of `errors`."""
 
 
-def check_before_reading(method: str, encoding: str | None, length: str | None, most: int) -> int | None:
+def check_before_reading(method: str, encoding: str | None, length: str | None, *, most: int) -> int | None:
     """The declared length of the body, if there is one. Raises the WebhookError of what is refused by its head alone.
 
     UNDOCUMENTED: the page shows no Content-Encoding. Some frameworks inflate such a body unasked and others do not, so
@@ -117,7 +117,7 @@ async def read_asgi(scope: Message, pieces: AsyncGenerator[bytes, None], most: i
     for name, value in scope["headers"]:
         heads[name] = f"{heads[name]}, {value.decode('latin-1')}" if name in heads else value.decode("latin-1")
     encoding, length = heads.get(b"content-encoding"), heads.get(b"content-length")
-    declared = check_before_reading(scope["method"], encoding, length, most)
+    declared = check_before_reading(scope["method"], encoding, length, most=most)
     body = Body(most)
     advice = "read it by `await request.body()`, which Starlette keeps, and not by `request.stream()`, or not at all."
     try:
@@ -138,7 +138,7 @@ async def read_asgi(scope: Message, pieces: AsyncGenerator[bytes, None], most: i
 def read_wsgi(environ: Mapping[str, Any], most: int) -> bytes:
     """The body of a request. A WebhookError refuses it; ConfigurationError if Flask or Werkzeug had read it before."""
     encoding, length = environ.get("HTTP_CONTENT_ENCODING"), environ.get("CONTENT_LENGTH")
-    declared = check_before_reading(environ["REQUEST_METHOD"], encoding, length, most)
+    declared = check_before_reading(environ["REQUEST_METHOD"], encoding, length, most=most)
     ends = bool(environ.get("wsgi.input_terminated"))
     chunked = "HTTP_TRANSFER_ENCODING" in environ
     if chunked and not ends:  # its end could not be told, and on some servers reading on would wait for ever

@@ -33,7 +33,7 @@ def view(verifier: WebhookVerifier, receive: Handler) -> Callable[[Any], Any]:
 
     async def on_a_loop(request: Any) -> HttpResponse:
         try:
-            await call(receive, verifier.verify(_read(request, verifier.max_body_bytes), request.headers))
+            await call(receive, verifier.verify(_read(request, verifier.max_body_bytes), request.headers), plain=False)
         except WebhookError as error:
             return said(answer_to(error))
         return said(OK)
@@ -44,10 +44,10 @@ def view(verifier: WebhookVerifier, receive: Handler) -> Callable[[Any], Any]:
 def _read(request: Any, most: int) -> bytes:
     from django.conf import settings
 
-    most, head = min(most, settings.DATA_UPLOAD_MAX_MEMORY_SIZE or most), request.META
-    if "HTTP_TRANSFER_ENCODING" in head and hasattr(request, "environ"):
+    most, env = min(most, settings.DATA_UPLOAD_MAX_MEMORY_SIZE or most), request.META
+    if "HTTP_TRANSFER_ENCODING" in env and hasattr(request, "environ"):
         return read_wsgi(request.environ, most)  # of chunks, Django shows nothing under WSGI
-    declared = check_before_reading(request.method, head.get("HTTP_CONTENT_ENCODING"), head.get("CONTENT_LENGTH"), most)
+    said = check_before_reading(request.method, env.get("HTTP_CONTENT_ENCODING"), env.get("CONTENT_LENGTH"), most=most)
     kept = hasattr(request, "_body")  # somebody has read it, by `request.body`
     if not kept and getattr(request, "_read_started", False):
         raise read_too_early("before it, read by `request.body`, not by `request.read()`.")
@@ -56,4 +56,4 @@ def _read(request: Any, most: int) -> bytes:
         body.add(request.body if kept else request.read(most + 1))
     except OSError:
         raise PayloadError("The body broke off.") from None
-    return body.whole(declared)
+    return body.whole(said)

@@ -38,6 +38,7 @@ class _Route:
     pattern: str
     name: str
     handler: Handler
+    plain: bool
 
 
 class Router:
@@ -105,7 +106,7 @@ class Router:
                 done.append(route.name)
                 continue
             try:
-                await call(route.handler, event)
+                await call(route.handler, event, plain=route.plain)
             except Exception as error:  # noqa: BLE001 - a user's function may raise anything; the others still run
                 _LOG.warning("webhook handler %s failed on %s: %s", route.name, event.name, type(error).__name__)
                 failed.append((route.name, error))
@@ -124,7 +125,7 @@ class Router:
         chosen = name or f"{said.__module__}.{said.__qualname__}"
         if any(route.name == chosen for route in (*self._routes, *self._fallbacks)):
             raise ConfigurationError(f"There is a webhook handler {chosen} already; give this one a name of its own.")
-        return _Route(pattern, chosen, handler)
+        return _Route(pattern, chosen, handler, plain=not is_async(handler))
 
 
 def is_async(handler: Handler) -> bool:
@@ -137,12 +138,11 @@ class RunsOnError(asyncio.CancelledError):
     """We are cancelled, and a plain function is still running in its thread, which nobody can stop."""
 
 
-async def call(handler: Handler, event: Event) -> None:
-    """A coroutine function on this loop; anything else in a thread, so it may block; what it gives is awaited.
+async def call(handler: Handler, event: Event, *, plain: bool) -> None:
+    """A coroutine function on this loop; a `plain` one in a thread, so it may block; what it gives is awaited.
 
     Whatever it raises is an Exception: a handler that wants to end the process only fails.
     """
-    plain = not is_async(handler)
     try:
         result = await asyncio.to_thread(_call_here, handler, event) if plain else handler(event)
         plain = False

@@ -78,7 +78,7 @@ def test_a_view_of_django_is_async_if_its_receiver_is(desk: Desk, receive: Handl
 @pytest.mark.parametrize("receive", [each for each, _ in RECEIVES])
 async def test_whatever_receives_is_run_to_its_end(receive: Handler) -> None:
     """On a loop and without one, and on the thread of a loop by a blocking app, as an async test calls it."""
-    await router.call(receive, client_created())
+    await router.call(receive, client_created(), plain=not router.is_async(receive))
     answers.call_blocking(receive, client_created())
     await asyncio.to_thread(answers.call_blocking, receive, client_created())
 
@@ -86,7 +86,7 @@ async def test_whatever_receives_is_run_to_its_end(receive: Handler) -> None:
 async def test_a_plain_function_may_block() -> None:
     """It runs in a thread, where it does not stop the loop."""
     threads: list[int] = []
-    await router.call(lambda event: threads.append(threading.get_ident()), client_created())
+    await router.call(lambda event: threads.append(threading.get_ident()), client_created(), plain=True)
     assert threads != [threading.get_ident()]
 
 
@@ -104,18 +104,18 @@ async def test_an_error_comes_out_of_every_thread() -> None:
 @pytest.mark.parametrize(("length", "declared"), [(None, None), ("", None), ("0", 0), ("0007", 7), (str(MOST), MOST)])
 def test_a_length_that_is_declared(length: str | None, declared: int | None) -> None:
     """As a number, where there is one."""
-    assert bodies.check_before_reading("POST", None, length, MOST) == declared
+    assert bodies.check_before_reading("POST", None, length, most=MOST) == declared
 
 
 @pytest.mark.parametrize("length", ["-1", "+1", "1_0", "1.0", "٣", "²", "9" * 5_000, " ", "0x1"])
 def test_a_length_that_is_no_number(length: str) -> None:
     """400, and no failure at 5,000 digits, which Python makes no number of."""
     with pytest.raises(PayloadError) as caught:
-        bodies.check_before_reading("POST", None, length, MOST)
+        bodies.check_before_reading("POST", None, length, most=MOST)
     assert caught.value.http_status == 400
 
 
 @pytest.mark.parametrize("encoding", [None, "", "identity", " Identity "])
 def test_a_body_that_is_not_encoded(encoding: str | None) -> None:
     """However it says so."""
-    bodies.check_before_reading("POST", encoding, None, MOST)
+    bodies.check_before_reading("POST", encoding, None, most=MOST)
