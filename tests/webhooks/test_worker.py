@@ -621,3 +621,62 @@ async def test_what_was_taken_again_in_the_very_moment_of_its_end_is_noted(tmp_p
     await workers[0].drain()
     assert (seen.ids, await inbox.counts()) == (["c1"], Counts(done=1))
     inbox.close()
+
+
+@pytest.mark.parametrize(("dice", "wait_s"), [(0.0, 0.5), (1.0, 1.0)])
+async def test_the_wait_is_thrown_with_dice(
+    tmp_path: Path, clock: Turned, monkeypatch: pytest.MonkeyPatch, dice: float, wait_s: float
+) -> None:
+    """So that a hundred events that failed together do not come again together."""
+    monkeypatch.setattr("onboard360_async.webhooks.worker.random.random", lambda: dice)
+    inbox = Inbox(tmp_path / "inbox.db", Seen(failures=1), clock=clock)
+    await inbox.receive(created(1))
+    await inbox.work()
+    clock.now += wait_s - 0.01
+    assert await inbox.work() == 0
+    clock.now += 0.01
+    assert await inbox.work() == 1
+    inbox.close()
+
+
+async def test_handlers_have_some_seconds_to_end(tmp_path: Path) -> None:
+    """A block that is left waits for what is under way: it is neither cancelled nor begun again."""
+    begun, go = asyncio.Event(), asyncio.Event()
+    ended: list[str] = []
+
+    async def handle(event: Event) -> None:
+        begun.set()
+        await go.wait()
+        for _ in range(20):
+            await inbox.counts()
+        ended.append("ended")
+
+    inbox = Inbox(tmp_path / "inbox.db", handle)
+    async with inbox.running():
+        await inbox.receive(created(1))
+        await begun.wait()
+        asyncio.get_running_loop().call_soon(go.set)
+    assert (ended, await inbox.counts()) == (["ended"], Counts(done=1))
+    inbox.close()
+
+
+async def test_what_is_being_noted_is_noted_though_we_are_cancelled(tmp_path: Path) -> None:
+    """The handler is done: its event is not handled again because of the very moment of the stop."""
+    noting, go = threading.Event(), threading.Event()
+
+    class Slow(SqliteStore):
+        def settle(self, seq: int, lease: str, **noted: Any) -> bool:
+            noting.set()
+            assert go.wait(10)
+            return super().settle(seq, lease, **noted)
+
+    inbox = Inbox(lambda: Slow(tmp_path / "inbox.db"), seen := Seen())
+    await inbox.receive(created(1))
+    working = asyncio.create_task(inbox.work())
+    await asyncio.to_thread(noting.wait, 10)
+    working.cancel()
+    await asyncio.sleep(0)
+    go.set()
+    await asyncio.gather(working, return_exceptions=True)
+    assert (seen.ids, await inbox.counts()) == (["c1"], Counts(done=1))
+    inbox.close()
