@@ -14,15 +14,11 @@ from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, WebhookError
 from onboard360_async.webhooks import Event
 
-__all__ = ["Forward", "NotTakenError", "address", "forward_session", "is_own", "shown"]
+__all__ = ["Forward", "address", "forward_session", "is_own", "shown"]
 
 _SPACE: Final = frozenset(string.whitespace)
 _LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 _ANY: Final = frozenset(("0.0.0.0", "::"))  # noqa: S104 - told from others, not listened on
-
-
-class NotTakenError(WebhookError):
-    """The target did not take an event; its reason is in nobody's words but ours."""
 
 
 def address(text: str) -> URL:
@@ -76,23 +72,23 @@ class Forward:
         self._url, self._session = url, session
 
     async def send(self, event: Event) -> None:
-        """Send it. NotTakenError if it was not taken."""
+        """Send it. WebhookError, with the reason in nobody's words but ours, if it was not taken."""
         try:
             async with self._session.post(
                 self._url, data=event.body, headers=event.headers, allow_redirects=False
             ) as answer:
                 status = answer.status
         except TimeoutError:
-            raise NotTakenError(f"no answer in {settings.TIMEOUT_S:g} s") from None
+            raise WebhookError(f"no answer in {settings.TIMEOUT_S:g} s") from None
         except aiohttp.ClientConnectorCertificateError:
-            raise NotTakenError("its certificate is not trusted") from None
+            raise WebhookError("its certificate is not trusted") from None
         except aiohttp.ClientConnectorSSLError:
-            raise NotTakenError("no TLS connection") from None
+            raise WebhookError("no TLS connection") from None
         except aiohttp.ClientConnectorError:
-            raise NotTakenError("no connection") from None
+            raise WebhookError("no connection") from None
         except (aiohttp.ClientError, OSError):
-            raise NotTakenError("the connection broke off") from None
+            raise WebhookError("the connection broke off") from None
         except ValueError:
-            raise NotTakenError("its headers cannot be sent again") from None
+            raise WebhookError("its headers cannot be sent again") from None
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise NotTakenError(f"answered {status}")
+            raise WebhookError(f"answered {status}")

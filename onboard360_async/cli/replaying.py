@@ -12,10 +12,10 @@ from yarl import URL
 
 from onboard360_async.cli.arrivals import short_id, text_of
 from onboard360_async.cli.exits import Exit
-from onboard360_async.cli.forwarding import Forward, NotTakenError, forward_session
+from onboard360_async.cli.forwarding import Forward, forward_session
 from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.show import row_of, to_the_second
-from onboard360_async.errors import ConfigurationError
+from onboard360_async.errors import ConfigurationError, WebhookError
 from onboard360_async.webhooks.sqlite_store import SqliteStore
 from onboard360_async.webhooks.store import Kept, pages
 
@@ -106,7 +106,7 @@ async def deliver(events: Iterator[list[Kept]], target: URL) -> int:
             for kept in page:
                 try:
                     await forward.send(kept.event())
-                except NotTakenError as error:
+                except WebhookError as error:
                     refused += 1
                     fate = f"not taken: {error}"
                 else:

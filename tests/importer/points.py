@@ -109,9 +109,12 @@ def _watch_databases(points: Points) -> None:
 
     connect = sqlite3.connect
 
-    def watched(*args: Any, **options: Any) -> sqlite3.Connection:
+    def watched(
+        *args: Any, factory: type[sqlite3.Connection] = sqlite3.Connection, **options: Any
+    ) -> sqlite3.Connection:
+        kind = type("Watched", (Watched, factory), {})
         with points.around(moves=True):
-            return connect(*args, **options, factory=Watched)
+            return connect(*args, **options, factory=kind)
 
     setattr(sqlite3, "connect", watched)  # noqa: B010 - the same for those who use it, but not for mypy
 
