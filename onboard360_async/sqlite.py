@@ -16,8 +16,10 @@ from weakref import WeakSet
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ImportLockedError
 
-__all__ = ["open_database", "opened_as", "storable", "told", "transaction"]
+__all__ = ["application_of", "open_database", "opened_as", "storable", "told", "transaction"]
 
+_MAGIC: Final = b"SQLite format 3\0"  # sqlite.org/fileformat.html: the first 16 bytes; the application's id is at 68
+_ID_AT: Final = 68
 _MODE: Final = 0o600  # readable by the owner alone: it holds people and links
 
 
@@ -50,6 +52,21 @@ def opened_as(path: Path) -> int | None:
         return None
     with _LOCK:
         return next((each.application_id for each in _OPEN if each.place == (found.st_dev, found.st_ino)), None)
+
+
+def application_of(path: Path) -> int | None:
+    """The application id of the database in a file; None if it is none. OSError if it cannot be read.
+
+    By its first bytes: it is not locked, nor opened where this process uses it (see `opened_as`).
+    """
+    known = opened_as(path)
+    if known is not None:
+        return known
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would lose what is read
+        return None
+    with path.open("rb") as file:
+        head = file.read(_ID_AT + 4)
+    return int.from_bytes(head[_ID_AT:]) if head.startswith(_MAGIC) else None
 
 
 def open_database(

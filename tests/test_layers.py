@@ -28,7 +28,7 @@ ROOMS: Mapping[str, set[str]] = {
     "blocking": {"bridge", "importer", "listing"},
     "sync": {"api", "blocking", "bridge", "budget", "transport"},
     "sandbox": set(),
-    "cli": {"api", "budget", "checks", "importer", "sandbox", "transport", "webhooks"},
+    "cli": {"api", "budget", "checks", "importer", "sandbox", "sqlite", "transport", "webhooks"},
 }
 
 

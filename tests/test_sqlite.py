@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from onboard360_async.errors import ConfigurationError, ImportLockedError
-from onboard360_async.sqlite import open_database, opened_as, told
+from onboard360_async.sqlite import application_of, open_database, opened_as, told
 
 OURS = 42
 FIRST = "CREATE TABLE one (a)"
@@ -54,6 +54,22 @@ def test_a_second_try_here_frees_nothing_for_others(tmp_path: Path) -> None:
     assert "database is locked" in other.stderr
     connection.close()
     assert opened_as(path) is None
+
+
+def test_a_look_at_a_file_tells_whose_database_it_is(tmp_path: Path) -> None:
+    """Ours, in use or not, somebody's, or none at all; a pipe is left as it is, and its locks to whoever uses it."""
+    connection = opened(path := tmp_path / "a.db")
+    assert application_of(path) == OURS
+    connection.close()
+    assert application_of(path) == OURS
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE theirs (a)")
+    other.close()
+    (tmp_path / "text").write_text("SQLite, but no format 3")
+    os.mkfifo(tmp_path / "pipe")
+    assert [application_of(tmp_path / name) for name in ("other.db", "text", "pipe", ".")] == [0, None, None, None]
+    with pytest.raises(FileNotFoundError):
+        application_of(tmp_path / "none")
 
 
 def test_old_tables_are_led_to_todays(tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ from rich.table import Table
 from onboard360_async.cli.screen import json_for, on_screen
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.models import WithExtra
+from onboard360_async.sqlite import application_of
 
 __all__ = ["FORMATS", "Rows", "row_of", "show", "table_of", "to_the_second"]
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
-_SQLITE: Final = b"SQLite format 3\0"
 _UNBOUNDED: Final = 10_000  # columns: a table that goes to a file or a pipe is never cut
 
 
@@ -98,8 +98,7 @@ class Rows:
 def _is_database(path: Path) -> bool:
     """Whoever mixes up two flags loses no events by it."""
     try:
-        with path.open("rb") as file:
-            return file.read(len(_SQLITE)) == _SQLITE
+        return application_of(path) is not None
     except OSError:
         return False
 

@@ -8,12 +8,11 @@ from typing import Final
 
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer.tables import APPLICATION_ID
+from onboard360_async.sqlite import application_of
 
 __all__ = ["beside_list", "journal_beside", "journal_of", "journals_in", "list_beside"]
 
 _SUFFIX: Final = ".onboard360.db"
-_SQLITE: Final = b"SQLite format 3\0"  # sqlite.org/fileformat.html: the first 16 bytes; the application's id is at 68
-_ID_AT: Final = 68
 
 
 def journal_beside(source: Path) -> Path:
@@ -30,11 +29,9 @@ def journal_of(file: Path) -> Path:
 
 def _is_journal(file: Path) -> bool:
     try:
-        with file.open("rb") as opened:
-            start = opened.read(_ID_AT + 4)
+        return application_of(file) == APPLICATION_ID
     except OSError:
         return False
-    return start.startswith(_SQLITE) and start[_ID_AT:] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def journals_in(folder: Path) -> list[Path]:

@@ -4,7 +4,6 @@ import json
 import logging
 import os
 import sqlite3
-import stat
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Final
 
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ImportLockedError, InboxError
-from onboard360_async.sqlite import open_database, opened_as, storable, transaction
+from onboard360_async.sqlite import application_of, open_database, opened_as, storable, transaction
 from onboard360_async.webhooks.store import Counts, Kept, NewEvent, State
 
 __all__ = ["SqliteStore", "is_inbox", "open_inbox"]
@@ -45,33 +44,20 @@ _WIPED: Final = "state = 'purged', subject = NULL, email_key = NULL, body = x'',
 _COLUMNS: Final = "key, id, name, subject, email_key, received_at, form, body, headers, due_at"
 _ROW: Final = f"({', '.join('?' * len(_COLUMNS.split()))})"
 _AT_ONCE: Final = 90  # events in one statement: an older SQLite takes 999 values
-_SQLITE: Final = b"SQLite format 3\0"
-_AT_ID: Final = 68  # where a SQLite file says whose it is
 
 
 def is_inbox(path: Path) -> bool:
-    """Is this file an inbox, by its first bytes? It is not locked, nor opened where this process uses it."""
+    """Is this file an inbox? It is not locked, nor opened where this process uses it."""
     try:
-        return _is_ours(path)
+        return application_of(path) == APPLICATION_ID
     except OSError:
         return False
-
-
-def _is_ours(path: Path) -> bool:
-    known = opened_as(path)
-    if known is not None:
-        return known == APPLICATION_ID
-    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would lose what is read
-        return False
-    with path.open("rb") as file:
-        head = file.read(_AT_ID + 4)
-    return head.startswith(_SQLITE) and head[_AT_ID:] == APPLICATION_ID.to_bytes(4, "big")
 
 
 def open_inbox(path: Path) -> "SqliteStore":
     """The inbox at `path`, which others may be using. ConfigurationError if there is none; no file is made."""
     try:
-        is_there = _is_ours(path)
+        is_there = application_of(path) == APPLICATION_ID
     except OSError as error:
         raise ConfigurationError(f"Cannot read the inbox {path}: {error.strerror}.") from None
     if not is_there:

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from attrs import field, frozen
 
@@ -17,11 +17,10 @@ from onboard360_async import settings
 from onboard360_async.models import email_key
 from onboard360_async.webhooks.events import ClientData, Event, FormName, read_event
 
-__all__ = ["STATES", "Counts", "Dedupe", "InboxStore", "Kept", "NewEvent", "State", "pages"]
+__all__ = ["Counts", "Dedupe", "InboxStore", "Kept", "NewEvent", "State", "pages"]
 
 State = Literal["waiting", "done", "dead", "purged"]
 Dedupe = Literal["id", "semantic"]
-STATES: Final[tuple[State, ...]] = ("waiting", "done", "dead", "purged")
 
 
 @frozen(kw_only=True, slots=False)  # made for every delivery; without slots, attrs does that in half the time
