@@ -7,6 +7,7 @@ where it would pay for hundreds. Knows no event.
 import asyncio
 import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -46,7 +47,7 @@ _Jobs = SimpleQueue[_Job | None]
 
 
 class Writer:
-    """Runs work on a store, in the order in which it comes. The thread starts with the first of it.
+    """Runs work on a store, what comes from one loop or thread in its order. The thread starts with the first of it.
 
     `open_store` is called on the thread, again for each piece of work while it fails. A fork finds the store closed, as
     a child must not have a database open that its parent has opened; both open it anew with their next work.
@@ -56,6 +57,7 @@ class Writer:
         self._open_store = open_store
         self._lock = threading.Lock()
         self._jobs: _Jobs = SimpleQueue()
+        self._gathered: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
         self._thread: threading.Thread | None = None
         _WRITERS.add(self)
 
@@ -70,7 +72,9 @@ class Writer:
         InboxError, with nothing done, if too much waits for the disk already.
         """
         future = Future[Any]()
-        self._put(_Job(work, future))
+        with self._lock:
+            self._make_ready(work, self._jobs.qsize())
+            self._jobs.put(_Job(work, future))
         return future
 
     @overload
@@ -79,24 +83,35 @@ class Writer:
     def begin(self, work: NewEvent) -> asyncio.Future[bool]: ...
 
     def begin(self, work: Callable[[InboxStore], Any] | NewEvent) -> asyncio.Future[Any]:
-        """The same for who waits on the running loop: it is woken once for all that ends together."""
+        """The same for who waits on the running loop: it is woken once for all that ends together.
+
+        What comes in one turn of the loop is handed over at its end, so that it is not torn apart.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
-        self._put(_Job(work, future, loop))
+        with self._lock:
+            gathered = self._gathered.setdefault(loop, [])
+            self._make_ready(work, self._jobs.qsize() + len(gathered))
+            gathered.append(_Job(work, future, loop))
+        if len(gathered) == 1:
+            loop.call_soon(self._hand_over, loop)
         return future
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            for job in self._gathered.pop(loop, ()):
+                self._jobs.put(job)
 
     async def done(self, work: Callable[[InboxStore], T]) -> T:
         """Have it done, and wait for it on this loop."""
         return await self.begin(work)
 
-    def _put(self, job: _Job) -> None:
-        with self._lock:
-            if self._thread is None:
-                self._begin_thread()
-            # What became of an event must be noted, or it is handled again: only new ones are told to come again.
-            if isinstance(job.work, NewEvent) and self._jobs.qsize() >= settings.INBOX_MOST_WAITING:
-                raise InboxError("Too many events wait for the inbox's disk.")
-            self._jobs.put(job)
+    def _make_ready(self, work: Callable[[InboxStore], Any] | NewEvent, waiting: int) -> None:
+        if self._thread is None:
+            self._begin_thread()
+        # What became of an event must be noted, or it is handled again: only new ones are told to come again.
+        if isinstance(work, NewEvent) and waiting >= settings.INBOX_MOST_WAITING:
+            raise InboxError("Too many events wait for the inbox's disk.")
 
     def _begin_thread(self) -> None:
         jobs: _Jobs = SimpleQueue()  # of this thread alone: another may still be ending
@@ -118,6 +133,9 @@ class Writer:
         """Have the thread end, when it has done what is waiting."""
         thread, self._thread = self._thread, None
         if thread is not None:
+            for loop in list(self._gathered):
+                for job in self._gathered.pop(loop):
+                    self._jobs.put(job)
             self._jobs.put(_END)
         return thread
 
@@ -134,8 +152,9 @@ class Writer:
 
     def _run(self, waiting: _Jobs) -> None:
         store: InboxStore | None = None
+        batch: list[_Job | None] = []
         while True:
-            batch = _batch(waiting)
+            batch = _batch(waiting, len(batch))
             ended = _END in batch
             jobs = [job for job in batch if job is not None and job.begin()]
             if jobs and store is None:
@@ -177,15 +196,23 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
-def _batch(waiting: _Jobs) -> list[_Job | None]:
-    """All that is waiting, at least one, and nothing behind the end."""
+def _batch(waiting: _Jobs, last: int) -> list[_Job | None]:
+    """All that is waiting, at least one, and nothing behind the end.
+
+    Those that were told together (the `last` batch) are back in a moment: it is worth a short wait to have them all.
+    """
     batch = [waiting.get()]
-    while batch[-1] is not _END:
-        try:
-            batch.append(waiting.get_nowait())
-        except Empty:
-            break
+    _take(waiting, batch)
+    if len(batch) < last and batch[-1] is not _END:
+        time.sleep(settings.INBOX_GATHER_S)
+        _take(waiting, batch)
     return batch
+
+
+def _take(waiting: _Jobs, batch: list[_Job | None]) -> None:
+    with suppress(Empty):
+        while batch[-1] is not _END:
+            batch.append(waiting.get_nowait())
 
 
 def _do(store: InboxStore, jobs: list[_Job]) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from queue import SimpleQueue
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ from onboard360_async import settings
 from onboard360_async.errors import InboxError
 from onboard360_async.webhooks.factories import client_created
 from onboard360_async.webhooks.store import InboxStore, NewEvent
-from onboard360_async.webhooks.writer import Writer
+from onboard360_async.webhooks.writer import Writer, _batch
 
 
 class Store:
@@ -88,13 +89,55 @@ async def test_what_waits_together_shares_a_commit_and_a_wake(held: Held, monkey
     held.hold()
     names = [str(number) for number in range(100)]
     waiting = [asyncio.create_task(held.writer.done(noting(name))) for name in names]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # they have begun,
+    await asyncio.sleep(0)  # and were handed over
     of_a_thread = held.writer.submit(noting("of a thread"))
     held.let_go()
     assert await asyncio.gather(*waiting) == names
     assert of_a_thread.result(10) == "of a thread"
     assert held.store.done == [*names, "of a thread"]
     assert (held.store.transactions, len(wakes)) == (2, 1)
+
+
+async def test_what_comes_in_one_turn_of_a_loop_is_not_torn_apart(held: Held) -> None:
+    """It is handed over at the end of the turn, all of it, so that the writer does not begin with the first alone."""
+    held.hold()
+    waiting = [held.writer.begin(noting(name)) for name in "abc"]
+    assert held.writer._jobs.qsize() == 0
+    await asyncio.sleep(0)
+    assert held.writer._jobs.qsize() == 3
+    held.let_go()
+    assert await asyncio.gather(*waiting) == ["a", "b", "c"]
+
+
+async def test_what_was_begun_is_done_before_a_close(held: Held) -> None:
+    """Even in the same turn of the loop, when it was not handed over yet; nothing is opened anew for it."""
+    waiting = [held.writer.begin(noting(name)) for name in "abc"]
+    held.writer.close()
+    assert (await asyncio.gather(*waiting), held.store.done) == (["a", "b", "c"], ["a", "b", "c", "closed"])
+    await asyncio.sleep(0)
+    assert held.writer._thread is None
+
+
+def test_those_that_were_told_together_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of three is there: it waits a moment for the others. One alone is never kept waiting, nor is the end."""
+    queue: SimpleQueue[Any] = SimpleQueue()
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        queue.put("second")
+        queue.put("third")
+
+    monkeypatch.setattr("onboard360_async.webhooks.writer.time.sleep", sleep)
+    queue.put("first")
+    assert [str(job) for job in _batch(queue, 3)] == ["first", "second", "third"]
+    assert naps == [settings.INBOX_GATHER_S]
+    queue.put("first")
+    assert [str(job) for job in _batch(queue, 1)] == ["first"]
+    queue.put(None)
+    assert _batch(queue, 3) == [None]
+    assert len(naps) == 1
 
 
 async def test_one_that_fails_takes_no_other_with_it(held: Held) -> None:
