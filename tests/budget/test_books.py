@@ -61,6 +61,17 @@ def test_written_and_read_at_any_time_they_grant_what_the_rule_grants(limit: int
         assert (books.window.held, books.window.used(now)) == (letter.held, letter.used(now))
 
 
+def test_what_is_long_past_takes_no_room() -> None:
+    """Settle times that nobody needs are forgotten also where nothing is written down."""
+    books, now = books_of(), START
+    for number in range(1200):
+        now += SECOND
+        books.advance(now)
+        assert books.grant(now, f"us.{number}", keep=0, lease_ns=MINUTE) == 0
+        books.settle(f"us.{number}", now)
+    assert len(books.settled) < 1200
+
+
 @settings(FEW, max_examples=60)
 @given(st.integers(1, 6) | st.just(100), st.integers(0, 2**32), st.sampled_from((0, 2, 70)))
 def test_no_server_refuses_whoever_reads_and_whatever_the_clock_says(limit: int, seed: int, back_s: int) -> None:

@@ -75,6 +75,7 @@ class Shared:
             self.theirs += self.server.admits(loop.clock())
 
 
+@pytest.mark.no_cover  # counting lines makes long simulations four times slower; others reach these lines
 @pytest.mark.parametrize("make", [in_memory, in_a_store])
 @pytest.mark.parametrize("name", SERVERS)
 def test_an_unknown_second_user_costs_few_429s(name: str, make: Callable[[VirtualLoop], Budget]) -> None:

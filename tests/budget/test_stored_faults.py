@@ -14,9 +14,12 @@ from tests.budget.test_feedback import Shared
 from tests.budget.traffic import Load, Workers
 from tests.budget.virtual import VirtualLoop
 
+uncounted = pytest.mark.no_cover  # counting lines makes long simulations four times slower; others reach these lines
+
 # --- a store that loses, that goes back, that is frozen or down ---
 
 
+@uncounted
 @pytest.mark.parametrize("times", [1, 5])
 async def test_a_store_that_loses_everything_is_given_it_back(loop: VirtualLoop, shelf: Shelf, times: int) -> None:
     """FLUSHALL, or a Redis that comes back empty: all who live put back what they remember before anybody goes on."""
@@ -33,6 +36,7 @@ async def test_a_store_that_loses_everything_is_given_it_back(loop: VirtualLoop,
     assert took[1] - took[0] <= 15 * times
 
 
+@uncounted
 async def test_a_store_that_goes_back_to_an_older_state_is_given_the_rest(loop: VirtualLoop, shelf: Shelf) -> None:
     """A Redis that was restored from a file of five seconds ago: what came since is put back."""
     several, work = await busy(loop, shelf)
@@ -44,6 +48,7 @@ async def test_a_store_that_goes_back_to_an_older_state_is_given_the_rest(loop: 
     assert refused(several) == 0
 
 
+@uncounted
 @pytest.mark.parametrize("jump_s", [-3600.0, -0.5, 0.5, 3600.0])
 async def test_a_store_that_comes_back_empty_with_another_clock(loop: VirtualLoop, shelf: Shelf, jump_s: float) -> None:
     """A Redis on another machine: what those who live remember is moved to its clock."""
@@ -54,6 +59,7 @@ async def test_a_store_that_comes_back_empty_with_another_clock(loop: VirtualLoo
     assert loop.time() < 1000 + 600 / 99 * 61 * 1.35
 
 
+@uncounted
 @pytest.mark.parametrize("ahead_s", [0.5, 30.0, 86400.0])
 async def test_a_clock_that_is_set_ahead_does_not_make_the_past_older(
     loop: VirtualLoop, shelf: Shelf, ahead_s: float
@@ -85,6 +91,7 @@ async def test_a_slow_store_is_no_clock_that_jumps(loop: VirtualLoop) -> None:
     assert loop.time() < 1000 + 300 / 99 * 61 * 1.2
 
 
+@uncounted
 async def test_a_swap_that_is_lost_again_and_again_is_no_fault(loop: VirtualLoop) -> None:
     """Many processes, and a slow way to the store: whoever loses waits for the next try, and gets no error."""
     shelf = Shelf(loop.clock, trip_s=0.2)
@@ -112,6 +119,7 @@ async def test_what_cannot_be_read_is_a_full_window_and_one_warning(
     ]
 
 
+@uncounted
 async def test_a_store_that_is_frozen_for_two_seconds_costs_two_seconds(loop: VirtualLoop) -> None:
     """No error and no 429; whoever waits, waits so much longer."""
     took = []
@@ -250,6 +258,7 @@ async def test_who_comes_back_late_still_counts(loop: VirtualLoop, shelf: Shelf)
     assert busy_one.log.refused + late_one.log.refused == 0
 
 
+@uncounted
 async def test_what_is_remembered_does_not_grow(loop: VirtualLoop, shelf: Shelf) -> None:
     """A process that could go on without the store keeps its own past for that: so much of it, however long it runs."""
     budget = shelf.budget(limit=200, burst=200, window_s=1.0, share=0.5, on_store_error="local")
