@@ -28,6 +28,7 @@ ROOMS: Mapping[str, set[str]] = {
     "blocking": {"bridge", "importer", "listing"},
     "sync": {"api", "blocking", "bridge", "budget", "transport"},
     "sandbox": set(),
+    "testing": {"api", "budget", "sandbox", "sync", "webhooks"},
     "cli": {"api", "budget", "checks", "importer", "sandbox", "sqlite", "transport", "webhooks"},
 }
 
