@@ -296,6 +296,17 @@ def test_a_step_that_fails_hides_no_other(dev: ModuleType, capfd: pytest.Capture
     assert dev.steps({"two": say}) == 0
 
 
+def test_what_runs_beside_is_told_whole_and_counts(dev: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
+    """It begins before the steps, is told in its own place among them, and its failure is theirs."""
+    say = (sys.executable, "-c", "print('ran')")
+    told = (sys.executable, "-c", "import os; print(os.environ['WHERE']); raise SystemExit(3)")
+    with dev.beside(told, WHERE="elsewhere") as ended:
+        assert dev.steps({"one": say, "other": ended}) == 1
+    said = capfd.readouterr().out
+    assert said.index("ran") < said.index("== other") < said.index("elsewhere")
+    assert "FAILED other" in said
+
+
 def test_what_must_be_covered_is_there() -> None:
     """A room that moves must not slip out of the gate unseen."""
     package = ROOT / "onboard360_async"
