@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from onboard360_async.budget import Budget
     from onboard360_async.sandbox import Sandbox
     from onboard360_async.sync import Onboard360
-    from onboard360_async.webhooks.signature import FormName
+    from onboard360_async.webhooks.events import FormName
 
 __all__ = ["Sign", "SignedWebhook"]
 

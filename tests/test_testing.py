@@ -24,7 +24,7 @@ ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # no plugin but those that are 
 
 
 def project(folder: Path, source: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """pytest in a project that has this one file of tests."""
+    """Run pytest in a project that has this one file of tests."""
     (folder / "pytest.ini").write_text("[pytest]\n")
     (folder / "test_project.py").write_text(source)
     command = [sys.executable, "-X", "dev", "-m", "pytest", *STRICT, *arguments]
@@ -185,6 +185,10 @@ def test_spoil_all_that_can_be_spoiled(onboard360_sandbox, onboard360_sync_api, 
     USED.append((sandbox.api_key, sandbox.url))
     assert sandbox.deliveries and sandbox.requests
 
+def test_it_is_left_clean_and_soiled_by_other_means(onboard360_sandbox_session):
+    assert (onboard360_sandbox_session.deliveries, onboard360_sandbox_session.webhooks) == ([], ())
+    onboard360_sandbox_session.add_client("{CAMPAIGN}", "bob@example.com")
+
 def test_nothing_of_it_is_left(onboard360_sandbox, onboard360_sync_api, receiver):
     sandbox = onboard360_sandbox
     (key, url), = USED
@@ -270,7 +274,7 @@ def test_it_works_in_a_blocking_project_and_nothing_reaches_the_next_test(tmp_pa
         settings.WEBHOOK_SECRET_VARIABLE: "my own",
     }
     done = project(tmp_path, BLOCKING, "-p", "onboard360", **ALONE, **mine)
-    assert counted(done) == {"passed": 10}, done.stdout
+    assert counted(done) == {"passed": 11}, done.stdout
 
 
 def test_each_worker_of_xdist_has_its_own(tmp_path: Path) -> None:
