@@ -23,6 +23,7 @@ __all__ = ["PORT", "VARIABLE", "main"]
 
 PORT: Final = 8360
 VARIABLE: Final = "ONBOARD360_WEBHOOK_SECRET"  # of the secret of webhooks
+_LIMITER: Final = next(iter(LIMITERS))
 _DONE: Final = 0
 _USAGE: Final = 2
 
@@ -69,7 +70,7 @@ def _parser() -> _Parser:
     add("--port", type=int, default=PORT, help=f"where to listen, on this machine only; 0: a free port ({PORT})")
     add("--limit", type=int, default=LIMIT, help=f"requests of a key per window ({LIMIT})")
     add("--window", type=float, default=WINDOW_S, metavar="SECONDS", help=f"length of the window ({WINDOW_S:g})")
-    add("--limiter", choices=LIMITERS, default=LIMITERS[0], help=f"how the window moves ({LIMITERS[0]})")
+    add("--limiter", choices=LIMITERS, default=_LIMITER, help=f"how the window moves ({_LIMITER})")
     add("--count-refused", action="store_true", help="requests answered with 429 count against the limit too")
     add("--retry-after", action="store_true", help="a 429 says how many seconds to wait")
     add("--db", default=":memory:", metavar="FILE", help="keep campaigns and clients in this file")

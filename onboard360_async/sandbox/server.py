@@ -18,7 +18,7 @@ from onboard360_async.sandbox.body import NewClient
 from onboard360_async.sandbox.deliveries import Deliveries, Delivery
 from onboard360_async.sandbox.events import CLIENT_CREATED, client_created
 from onboard360_async.sandbox.faults import API_PATH, CLIENTS, OF_LISTINGS, Fault, Faults, parse_fault
-from onboard360_async.sandbox.limiter import SlidingLog
+from onboard360_async.sandbox.limiter import Limiter
 from onboard360_async.sandbox.recorder import Recorder
 from onboard360_async.sandbox.store import Store, StoredClient
 
@@ -43,7 +43,7 @@ class Service:
     faults: Faults
     recorder: Recorder
     deliveries: Deliveries
-    limiter: SlidingLog | None
+    limiter: Limiter | None
     retry_after: bool  # UNDOCUMENTED: the page promises no Retry-After
     clock: Callable[[], float]
     _stopping: asyncio.Event = field(factory=asyncio.Event, init=False)
