@@ -194,6 +194,14 @@ def test_wait_and_remaining_are_exact(mode: str, play: Play) -> None:
             limiter.admit(0, at)
 
 
+def test_a_wait_is_long_enough_when_its_sum_is_rounded_down() -> None:
+    """What must be added to a small time for a large one lies between two floats; the later of them is told."""
+    at = 1000 + 2.0**-27  # half a step of the floats around 1e8
+    limiter = make("sliding", 1, 1e8)
+    assert limiter.admit(0, at)
+    assert limiter.admit(0, at + limiter.wait_s(0, at))
+
+
 @pytest.mark.parametrize("mode", ["sliding", "fixed-from-first", "bucket", "gcra"])
 def test_a_window_later_is_a_window_later(mode: str) -> None:
     """However the sums of floats round: 60 s after it came a request gives its place back, and not 2 ns before."""
