@@ -161,8 +161,8 @@ async def drive(sandbox: Sandbox, method: str, path: str, status: str) -> Answer
         return await call(sandbox, method, path, fault="500-before")
     if status == "429":
         sandbox.add_fault("429", times=1)
-    fields = {"201": JOHN, "404": {**JOHN, "campaign_id": "x"}}.get(status, {})
-    return await call(sandbox, method, path, **({"json": fields} if method == "POST" else {}))
+    fields = {"201": JOHN, "400": {}, "404": {**JOHN, "campaign_id": "x"}}.get(status)
+    return await call(sandbox, method, path, json=fields)
 
 
 @pytest.mark.parametrize(("method", "path", "status"), EACH)
