@@ -2,17 +2,24 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import click
 import pytest
 
+from onboard360_async import testing
 from onboard360_async.cli.app import onboard360
 from onboard360_async.cli.exits import Exit
-from onboard360_async.sandbox import Sandbox
+from onboard360_async.sandbox import KINDS, Sandbox
+from onboard360_async.sandbox.command import _parser
+from onboard360_async.sandbox.limiter import LIMITERS
+from onboard360_async.sandbox.switches import PRESETS, SWITCHES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -40,10 +47,18 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 @pytest.mark.parametrize("block", BLOCKS.values(), ids=BLOCKS)
 def test_the_docs_code_runs_as_pasted(block: str, environment: dict[str, str], tmp_path: Path) -> None:
-    """Each block alone, in an empty folder, with every warning shown; it prints something and nothing goes wrong."""
-    path = tmp_path / "pasted.py"
+    """Each block alone, in an empty folder, with every warning shown; it prints something and nothing goes wrong.
+
+    What holds tests is run by pytest.
+    """
+    path = tmp_path / "test_pasted.py"
     path.write_text(block)
-    command = [sys.executable, "-X", "dev", str(path)]
+    how: tuple[str, ...] = ()
+    if re.search(r"^(async )?def test_", block, re.MULTILINE):
+        how = ("-m", "pytest", "-W", "error", "--strict-markers", "-p", "onboard360", "-p", "asyncio")
+        how = (*how, "-o", "asyncio_default_fixture_loop_scope=function")
+        environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # no plugin but those that are named
+    command = [sys.executable, "-X", "dev", *how, str(path)]
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=15, check=False
     )
@@ -84,6 +99,50 @@ def test_what_a_guide_says_is_held_by_tests_that_are_there(path: Path) -> None:
     assert [name for name in named if f"def {name}(" not in tests] == []
     files = set(re.findall(r"`(?:tests/[\w/]+/)?(test_\w+\.py)`", path.read_text()))
     assert files <= {each.name for each in (ROOT / "tests").rglob("test_*.py")}
+
+
+# --- the sandbox's guide ---
+
+SANDBOX = (ROOT / "onboard360_async" / "guides" / "sandbox.md").read_text()
+
+
+def test_the_sandboxs_guide_names_all_that_can_be_chosen() -> None:
+    """Switches with all their choices, limiters, presets, kinds of faults, and the fixtures."""
+    choices = {choice for switch in SWITCHES.values() for choice in switch.choices if isinstance(choice, str)}
+    quoted = {f'"{name}"' for name in (*choices, *LIMITERS, *PRESETS)}
+    ticked = {
+        f"`{name}`" for name in (*SWITCHES, *KINDS, *(name for name in dir(testing) if name[:10] == "onboard360"))
+    }
+    assert [name for name in quoted | ticked if name not in SANDBOX] == []
+
+
+def test_what_the_sandboxs_guide_says_to_type_can_be_typed() -> None:
+    """Its flags are the command's."""
+    lines = re.findall(r"^\$ onboard360 sandbox (.*)$", SANDBOX, re.MULTILINE)
+    assert lines
+    for line in lines:
+        _parser().parse_args(shlex.split(line))
+
+
+def test_what_the_sandboxs_guide_says_to_other_languages_is_heard() -> None:
+    """Each of its requests, and each path of its table, is answered."""
+    lines = re.findall(r"^\$ curl (?:-X (\w+) )?http://127.0.0.1:8360(/\S+)(?: -d '(.*)')?$", SANDBOX, re.MULTILINE)
+    assert len(lines) == SANDBOX.count("$ curl")
+    paths = re.findall(r"`(GET|POST|DELETE) (/[a-z]*)`", SANDBOX)
+    assert len(paths) > 15
+    with Sandbox() as sandbox:
+
+        def answered(method: str, path: str, body: str) -> int:
+            request = Request(sandbox.url + path, body.encode(), method=method)
+            try:
+                with urlopen(request) as answer:
+                    return int(answer.status)
+            except HTTPError as error:
+                with error:
+                    return error.code
+
+        assert {answered(method or "GET", path, body) for method, path, body in lines} == {200}
+        assert {answered(method, f"/_sandbox{path}", "{}") for method, path in paths} <= {200, 201, 400}
 
 
 def commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
