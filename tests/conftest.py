@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +15,7 @@ from yarl import URL
 from onboard360_async import AsyncOnboard360, Budget
 from onboard360_async.sandbox import Sandbox
 
+_NUMBERS = count()
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -54,7 +56,8 @@ def no_account_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def no_state_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """What the command keeps in the user's state directory, a test keeps in one of its own."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+    number = next(_NUMBERS)  # a numbered folder of pytest's own looks through all that are there
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp(f"state-{number}", numbered=False)))
 
 
 @pytest.fixture

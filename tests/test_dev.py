@@ -313,6 +313,17 @@ def test_what_must_be_covered_is_there() -> None:
     assert [name for name in load(ROOT).WHOLE if not list(package.glob(name))] == []
 
 
+def test_no_test_is_left_out() -> None:
+    """What runs beside the others, and what runs alone, is there; all else is what neither of them is."""
+    dev = load(ROOT)
+    aside = [*dev.BESIDE, dev.ALONE]
+    assert [folder for folder in aside if not (ROOT / folder).is_dir()] == []
+    assert [part for part in dev.TESTS if str(part).startswith("--ignore")] == [
+        f"--ignore={folder}" for folder in aside
+    ]
+    assert dev.STORES[-1] == dev.ALONE
+
+
 @pytest.fixture
 def uv(dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A uv that writes into the pins what stands in a file beside it, and the index that it was told."""
