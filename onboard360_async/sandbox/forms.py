@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 ACTIONS: Final = "/_page/do"  # what forms are sent to is below it
-_MOST_CHOICES: Final = 200  # campaigns to choose from, the newest
+_MOST_CHOICES: Final = 100  # campaigns to choose from, the newest
 _LABEL_CHARS: Final = 60
 
 # What a fault may be told beside its kind: the label, and what an empty field means.
@@ -71,7 +71,7 @@ def add_client(view: View) -> Markup:
 def add_fault(view: View) -> Markup:
     """Make something go wrong."""
     typed = _typed(view, "add-fault")
-    kinds = [(kind, f"{kind}: {meaning}") for kind, meaning in KINDS.items()]
+    kinds = [(kind, f"{kind}: {meaning.replace('`', '')}") for kind, meaning in KINDS.items()]
     methods = [("", "any"), ("GET", "GET"), ("POST", "POST")]
     fields = html(
         '<label class="field">What goes wrong <select name="kind" required>{kinds}</select></label>'

@@ -65,20 +65,20 @@ def clients(view: View) -> Markup:
     return html(
         "{table}{pages}",
         table=_table(
-            "Clients, the newest first", heads, [_client(each, names) for each in view.clients], is_cards=True
+            "Clients, the newest first", heads, [_client(each, names, view.now) for each in view.clients], is_cards=True
         ),
         pages=_pages(view),
     )
 
 
-def _client(client: StoredClient, names: Mapping[str, str]) -> Markup:
+def _client(client: StoredClient, names: Mapping[str, str], now: datetime) -> Markup:
     name = f"{shortened(client.first_name)} {shortened(client.last_name)}".strip()
     state = (_GOOD, "onboarded") if client.completed_at else (_OPEN, "waiting")
     return html(
         '<tr id="client-{seq}"><th scope="row"><bdi>{name}</bdi><span class="under"><bdi>{email}</bdi></span></th>'
         '<td data-label="Company"><bdi>{company}</bdi></td><td data-label="Campaign"><bdi>{campaign}</bdi></td>'
-        '<td data-label="State">{state}</td><td data-label="Onboarding link"><a href="/c/{path}"><code>/c/{code}</code>'
-        '</a></td><td data-label="Added">{added}</td></tr>',
+        '<td data-label="State">{state}</td><td data-label="Onboarding link" class="link"><a href="/c/{path}">'
+        '<code>/c/{code}</code></a></td><td data-label="Added">{added}</td></tr>',
         seq=client.seq,
         name=name or "(without a name)",
         email=shortened(client.email),
@@ -87,9 +87,7 @@ def _client(client: StoredClient, names: Mapping[str, str]) -> Markup:
         state=_pill(*state),
         path=quote(client.code, safe="", errors="replace"),
         code=shortened(client.code, _CODE_CHARS),
-        added=html(
-            '<time datetime="{at}">{text}</time>', at=client.created_at, text=client.created_at.replace("T", " ")[:19]
-        ),
+        added=_written(client.created_at, now),
     )
 
 
@@ -134,14 +132,14 @@ def deliveries(view: View) -> Markup:
 def _delivery(view: View, sent: Delivery) -> Markup:
     headers = "\n".join(f"{name}: {value}" for name, value in sent.headers.items())
     return html(
-        '<tr id="{id}" class="told"><th scope="row"><code>{event}</code><span class="under">{id}{copy}</span></th>'
+        '<tr id="{id}" class="told"><th scope="row"><code>{event}</code></th>'
         '<td data-label="Endpoint"><code>{url}</code></td><td data-label="State">{state}</td>'
-        '<td data-label="Attempts">{attempts}</td><td data-label="Again">{resend}</td></tr>'
-        '<tr id="{id}-more" class="telling"><td colspan="5"><details id="{id}-body"><summary>Body and headers'
-        '<span class="unseen"> of {id}</span></summary><pre>{headers}</pre><pre>{body}</pre></details></td></tr>',
+        '<td data-label="Attempts">{attempts}</td><td>{resend}</td></tr>'
+        '<tr id="{id}-more" class="telling"><td colspan="5"><details id="{id}-body"><summary>{id}{copy}: headers'
+        " and body</summary><pre>{headers}</pre><pre>{body}</pre></details></td></tr>",
         id=sent.id,
         event=sent.event,
-        copy=when(sent.copy_of, html(", again {id}", id=sent.copy_of)),
+        copy=when(sent.copy_of, html(" (again {id})", id=sent.copy_of)),
         url=shortened(sent.url.partition("?")[0]),
         state=_pill(_OF_STATE.get(sent.state, _OPEN), sent.state),
         attempts=_attempts(view, sent.attempts),
@@ -205,7 +203,7 @@ def faults(view: View) -> Markup:
         html(
             '<li><code>{kind}</code> {meaning}<span class="under">{options}</span></li>',
             kind=each.kind,
-            meaning=KINDS[each.kind],
+            meaning=KINDS[each.kind].replace("`", ""),
             options=" · ".join(_told(each)),
         )
         for each in view.faults[:MOST_ROWS]
@@ -253,6 +251,11 @@ def _left_out(number: int, what: str) -> Markup:
 
 
 def _time(moment: datetime, now: datetime) -> Markup:
+    return _written(f"{moment:%Y-%m-%dT%H:%M:%SZ}", now)
+
+
+def _written(at: str, now: datetime) -> Markup:
     """The time of day, with the date if that is another than today's."""
-    text = f"{moment:%H:%M:%S}" if moment.date() == now.date() else f"{moment:%Y-%m-%d %H:%M:%S}"
-    return html('<time datetime="{at}">{text}</time>', at=f"{moment:%Y-%m-%dT%H:%M:%SZ}", text=text)
+    date, _, time = at.removesuffix("Z").partition("T")
+    text = time if date == f"{now:%Y-%m-%d}" else f"{date} {time}"
+    return html('<time datetime="{at}">{text}</time>', at=at, text=text)

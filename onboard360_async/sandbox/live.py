@@ -39,6 +39,11 @@ class Hub:
         self._is_told = False  # the loop, and has not got to it yet
         self._is_closed = False
 
+    @property
+    def pages(self) -> int:
+        """How many are open."""
+        return len(self._streams)
+
     def changed(self) -> None:
         """Something did; costs nothing while no page is open, and next to nothing otherwise."""
         if not self._streams or self._is_told or self._loop is None:
@@ -94,8 +99,8 @@ class Hub:
         for stream in streams:
             stream.closing.set()
             stream.news.set()
-            if stream.transport is not None:
-                stream.transport.abort()
+            if stream.transport is not None and stream.transport.get_write_buffer_size():
+                stream.transport.abort()  # it does not read, and would be waited for
         for stream in streams:
             await stream.ended.wait()
 

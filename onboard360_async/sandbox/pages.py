@@ -39,6 +39,7 @@ _KINDS: Final = {"page.css": "text/css", "page.js": "text/javascript", "icon.svg
 _MOST_NOTICES: Final = 100  # that wait to be shown
 _LOOKED_AT: Final = 1000  # deliveries among which some are looked for
 _MOST_FIELDS: Final = 50  # of a form
+_CLIENT_FIELDS: Final = ("campaign_id", "email", "first_name", "last_name", "company_name", "phone")
 _WHOLE: Final = ("nth", "times", "keep", "status", "seed")
 _DECIMAL: Final = ("probability", "delay_s")
 
@@ -132,7 +133,7 @@ class Pages:
         return "The campaign is published."
 
     def _add_client(self, typed: Mapping[str, str]) -> str:
-        self._desk.add_client({name: text for name, text in typed.items() if text.strip()})
+        self._desk.add_client({name: typed.get(name, "").strip() or None for name in _CLIENT_FIELDS})
         return "The client is added."
 
     def _add_fault(self, typed: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from onboard360_async.sandbox.markup import NOTHING, Markup, html, when
 from onboard360_async.sandbox.recorder import RequestRecord
@@ -16,7 +16,7 @@ from onboard360_async.sandbox.recorder import RequestRecord
 __all__ = ["MOST_RECORDS", "WINDOWS", "Bar", "Plot", "counted", "picture", "seconds"]
 
 WINDOWS: Final = 2  # that are drawn; the line needs one more before them
-MOST_RECORDS: Final = 5000  # that are looked at: a page is to come in milliseconds
+MOST_RECORDS: Final = 3000  # that are looked at: a page is to come in milliseconds
 _BARS: Final = 60  # a window
 _REFUSED: Final = 429
 # Pixels from the top: the line's panel, then that of the bars.
@@ -63,19 +63,22 @@ def counted(
     last = math.floor(at / step_s)
     first = last - (WINDOWS + 1) * _BARS + 1
     sums: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
-    of_key: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    of_key: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))  # what the limit counts, by steps
+    now: dict[int, int] = defaultdict(int)  # and in the window that ends now: the last step is not over
     for record in records:
         step = min(math.floor(record.at / step_s), last)
         which = 2 if record.key is None else int(record.status == _REFUSED)
         sums[step][which] += 1
         if record.key is not None and (which == 0 or count_refused):
             of_key[record.key][step] += 1
+            now[record.key] += at - record.at < window_s
     nothing = [0, 0, 0]
     levels = [_levels(counts, first, last) for counts in of_key.values()]
-    bars = [
-        Bar(*sums.get(step, nothing), max((level[step - first] for level in levels), default=0))
-        for step in range(first + _BARS, last + 1)
-    ]
+    bars = []
+    for step in range(first + _BARS, last + 1):
+        served, refused, keyless = sums.get(step, nothing)
+        bars.append(Bar(served, refused, keyless, max((level[step - first] for level in levels), default=0)))
+    bars[-1] = evolve(bars[-1], level=max(now.values(), default=0))
     known_from = math.floor(records[0].at / step_s) + 1 if is_cut and records else first
     untold = min(max(known_from - first - _BARS, 0), len(bars))
     return Plot(limit=limit, window_s=window_s, bars=bars, untold=untold, keys=len(of_key))
@@ -132,7 +135,7 @@ def seconds(number: float) -> str:
 
 def _round_up(number: float) -> int:
     """The next number with one or two digits that are not zero, and even."""
-    unit = 10 ** max(0, math.floor(math.log10(number)) - 1)
+    unit: int = 10 ** max(0, math.floor(math.log10(number)) - 1)
     return math.ceil(number / (2 * unit)) * 2 * unit
 
 
@@ -162,16 +165,15 @@ def _limit(limit: int, top: int) -> Markup:
 def _line(plot: Plot, top: int) -> Markup:
     """Steps, as counts go; from where a whole window is known."""
     begin = min(plot.untold + _BARS, len(plot.bars) - 1) if plot.untold else 0
-    points = [f"M{begin} {_LINE_PX}"]
-    for place, bar in enumerate(plot.bars[begin:], begin):
-        points.append(f"V{round(_LINE_PX * (1 - bar.level / top), 1)}H{place + 1}")
-    path = "".join(points)
+    heights = [round(_LINE_PX * (1 - bar.level / top), 1) for bar in plot.bars[begin:]]
+    path = f"{heights[0]}" + "".join(f"V{height}H{place}" for place, height in enumerate(heights, begin + 1))
     return html(
         '<svg x="0" y="{y}" width="100%" height="{height}" viewBox="0 0 {bars} {height}" preserveAspectRatio="none">'
-        '<path class="area" d="{path}V{height}Z"/><path class="level" d="{path}"/></svg>',
+        '<path class="area" d="M{begin} {height}V{path}V{height}Z"/><path class="level" d="M{begin} {path}"/></svg>',
         y=_LINE_TOP,
         height=_LINE_PX,
         bars=len(plot.bars),
+        begin=begin,
         path=path,
     )
 

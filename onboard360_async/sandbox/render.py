@@ -43,7 +43,7 @@ def page(view: View) -> Markup:
             _live(view, "clients"),
             _more("add-client", "Add a client", _live(view, "add-client"), is_open=_is_refused(view, "add-client")),
         ),
-        deliveries=_card("deliveries", "Webhook deliveries", _live(view, "deliveries"), forms.find_deliveries(view)),
+        deliveries=_card("deliveries", "Webhook deliveries", forms.find_deliveries(view), _live(view, "deliveries")),
         requests=_card("requests", "Requests", _live(view, "requests")),
         campaigns=_card("campaigns", "Campaigns", _live(view, "campaigns"), forms.publish(view)),
         faults=_card("faults", "Faults in force", _live(view, "faults"), forms.add_fault(view)),
