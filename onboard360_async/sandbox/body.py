@@ -4,11 +4,12 @@ Source: API page, "Add Client" (required: campaign_id, email).
 """
 
 import json
+from collections.abc import Mapping
 from typing import Final, Never
 
 from attrs import frozen
 
-__all__ = ["BodyError", "NewClient", "check", "read"]
+__all__ = ["BodyError", "NewClient", "check", "check_text", "read"]
 
 _REQUIRED: Final = ("campaign_id", "email")
 _OPTIONAL: Final = ("first_name", "last_name", "company_name", "phone")
@@ -45,7 +46,7 @@ def read(body: bytes) -> NewClient:
     return check({name: value.get(name) for name in (*_REQUIRED, *_OPTIONAL)})
 
 
-def check(fields: dict[str, object]) -> NewClient:
+def check(fields: Mapping[str, object]) -> NewClient:
     """The client with these fields, else BodyError.
 
     UNDOCUMENTED: what makes a field bad; we take other types than text, half characters (lone surrogates) and an
@@ -57,14 +58,19 @@ def check(fields: dict[str, object]) -> NewClient:
             continue
         if value is None:
             raise BodyError(f"{name} is required.")
-        if not isinstance(value, str):
-            raise BodyError(f"{name} must be a string.")
-        if not _is_unicode(value):
-            raise BodyError(f"{name} holds half a character (a lone surrogate).")
-        texts[name] = value
+        texts[name] = check_text(name, value)
     if "@" not in texts["email"]:
         raise BodyError("email must be an email address.")
     return NewClient(**texts)
+
+
+def check_text(name: str, value: object) -> str:
+    """A text that can be stored, else BodyError."""
+    if not isinstance(value, str):
+        raise BodyError(f"{name} must be a string.")
+    if not _is_unicode(value):
+        raise BodyError(f"{name} holds half a character (a lone surrogate).")
+    return value
 
 
 def _is_unicode(text: str) -> bool:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import os
 import shlex
 import signal
@@ -13,10 +14,11 @@ from typing import Final, Never
 
 from onboard360_async.sandbox.events import EVENTS
 from onboard360_async.sandbox.faults import KINDS, parse_fault
-from onboard360_async.sandbox.handle import LIMIT, WINDOW_S, Sandbox
+from onboard360_async.sandbox.handle import Sandbox
 from onboard360_async.sandbox.limiter import LIMITERS
 from onboard360_async.sandbox.sealing import TAMPERINGS
 from onboard360_async.sandbox.store import StoreError
+from onboard360_async.sandbox.switches import LIMIT, PRESETS, SWITCHES, WINDOW_S, SwitchOptions
 from onboard360_async.sandbox.webhooks import RETRIES, Webhook
 
 __all__ = ["PORT", "VARIABLE", "main"]
@@ -41,7 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         flags = _parser().parse_args(argv)
         secret = _secret(flags.secret_file)
-        asyncio.run(_serve(_sandbox(flags, secret), is_new_secret=secret is None))
+        seed = None if flags.seed is None else _seed(flags.seed)
+        asyncio.run(_serve(_sandbox(flags, secret), seed, is_new_secret=secret is None))
     except SystemExit:  # argparse, after --help
         return _DONE
     except KeyboardInterrupt:  # before anything was served
@@ -62,17 +65,18 @@ def _parser() -> _Parser:
     parser = _Parser(
         prog="onboard360 sandbox",
         description="Play 360Onboard on this machine: the documented API, with its limit and with faults on demand.",
-        epilog=f"Kinds of faults:\n{_lines(KINDS)}\n\nKinds of tampering:\n{_lines(TAMPERINGS)}",
+        epilog=f"Limiters:\n{_lines(LIMITERS)}\n\nKinds of faults:\n{_lines(KINDS)}"
+        f"\n\nKinds of tampering:\n{_lines(TAMPERINGS)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("--port", type=int, default=PORT, help=f"where to listen, on this machine only; 0: a free port ({PORT})")
-    add("--limit", type=int, default=LIMIT, help=f"requests of a key per window ({LIMIT})")
-    add("--window", type=float, default=WINDOW_S, metavar="SECONDS", help=f"length of the window ({WINDOW_S:g})")
-    add("--limiter", choices=LIMITERS, default=LIMITERS[0], help=f"how the window moves ({LIMITERS[0]})")
-    add("--count-refused", action="store_true", help="requests answered with 429 count against the limit too")
-    add("--retry-after", action="store_true", help="a 429 says how many seconds to wait")
+    add("--limit", type=int, help=f"requests of a key per window ({LIMIT})")
+    add("--window", dest="window_s", type=float, metavar="SECONDS", help=f"length of the window ({WINDOW_S:g})")
+    add("--limiter", choices=tuple(LIMITERS), help="how the window is cut, see below (sliding)")
+    add("--count-refused", action="store_true", default=None, help="requests answered with 429 count, too")
     add("--db", default=":memory:", metavar="FILE", help="keep campaigns and clients in this file")
+    add("--seed", metavar="FILE", help='campaigns and clients to begin with: {"campaigns": […], "clients": […]}')
     add("--key", action="append", metavar="KEY", help="an API key to serve, may be repeated (a new sk_test_ key)")
     add("--allow-live-keys", action="store_true", help="serve keys that begin with sk_live_, too")
     add("--campaign", action="append", metavar="NAME", help="a campaign to publish, may be repeated")
@@ -82,10 +86,29 @@ def _parser() -> _Parser:
         default=[],
         metavar="KIND[:OPTIONS]",
         help="what is to go wrong, may be repeated; as in delay:method=POST,nth=3,delay=2"
-        " (options: method, path, email, nth, times, probability, seed, delay, keep)",
+        " (options: method, path, email, nth, times, probability, seed, delay, keep, status, body)",
     )
+    _add_switches(parser)
     _add_webhook_flags(parser)
     return parser
+
+
+def _add_switches(parser: argparse.ArgumentParser) -> None:
+    """What the API page leaves open; left out, a flag is None."""
+    group = parser.add_argument_group("switches", "What the API page leaves open, and how this service has it.")
+    group.add_argument(
+        "--preset", default="documented", metavar="NAME|FILE.json", help=f"{' or '.join(PRESETS)}, or a file"
+    )
+    for name, (choices, meaning) in SWITCHES.items():
+        flag = f"--{name.replace('_', '-')}"
+        if name == "page_size":
+            group.add_argument(flag, type=int, metavar="NUMBER", help=f"{meaning} ({choices[0]})")
+        elif name == "retry_after":  # it needs no word: `--retry-after` was there before the others were
+            group.add_argument(flag, nargs="?", const="seconds", choices=choices, help=f"{meaning} ({choices[0]})")
+        elif False in choices:
+            group.add_argument(flag, action="store_true", default=None, help=meaning)
+        else:
+            group.add_argument(flag, type=type(choices[0]), choices=choices, help=f"{meaning} ({choices[0]})")
 
 
 def _lines(kinds: Mapping[str, str]) -> str:
@@ -168,12 +191,13 @@ def _secret(path: str | None) -> str | None:
 
 
 def _sandbox(flags: argparse.Namespace, secret: str | None) -> Sandbox:
+    switches = SwitchOptions(**{name: told for name in SWITCHES if (told := getattr(flags, name)) is not None})  # type: ignore[typeddict-item]  # read by name
     sandbox = Sandbox(
         api_keys=flags.key,
+        preset=flags.preset,
         limit=flags.limit,
-        window_s=flags.window,
+        window_s=flags.window_s,
         limiter=flags.limiter,
-        retry_after=flags.retry_after,
         count_refused=flags.count_refused,
         db=flags.db,
         port=flags.port,
@@ -181,6 +205,7 @@ def _sandbox(flags: argparse.Namespace, secret: str | None) -> Sandbox:
         allow_live_keys=flags.allow_live_keys,
         webhooks=_webhooks(flags, secret),
         allow_remote=flags.allow_remote,
+        **switches,
     )
     for text in flags.fault:
         kind, options = parse_fault(text)
@@ -188,13 +213,25 @@ def _sandbox(flags: argparse.Namespace, secret: str | None) -> Sandbox:
     return sandbox
 
 
-async def _serve(sandbox: Sandbox, *, is_new_secret: bool) -> None:
+def _seed(path: str) -> object:
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise _UsageError(f"cannot read the seed {path}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise _UsageError(f"the seed {path} is no JSON") from None
+
+
+async def _serve(sandbox: Sandbox, seed: object, *, is_new_secret: bool) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     with _on_signals(lambda: loop.call_soon_threadsafe(stopped.set)):
         async with sandbox:
+            if seed is not None:
+                sandbox.seed(seed)
             sys.stdout.write(
-                f"360Onboard sandbox on {sandbox.url} (Ctrl-C ends it), key {sandbox.api_key}\n\n"
+                f"360Onboard sandbox on {sandbox.url} (Ctrl-C ends it), key {sandbox.api_key}\n"
+                f"page: {sandbox.url}/\n\n"
                 f"export ONBOARD360_API_KEY={shlex.quote(sandbox.api_key)}\n"
                 f"export ONBOARD360_BASE_URL={sandbox.url}\n"
             )

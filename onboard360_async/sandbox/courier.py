@@ -6,13 +6,14 @@ does not hold up the next. Pinned by tests/sandbox/test_deliveries.py (test_a_sl
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
 import aiohttp
 from attrs import define, field
 
+from onboard360_async.sandbox.clock import Clock
 from onboard360_async.sandbox.deliveries import Attempt, Deliveries, Parcel
 from onboard360_async.sandbox.webhooks import Webhook
 
@@ -67,12 +68,13 @@ class _Lane:
 class Courier:
     """One running sandbox's sender; made on its loop, and closed there. The rest may be called from any thread."""
 
-    def __init__(self, log: Deliveries, *, clock: Callable[[], float]) -> None:
+    def __init__(self, log: Deliveries, *, clock: Clock) -> None:
         self._log = log
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._lanes: dict[str, _Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._drops = 0  # how often all was given up
         self._session = aiohttp.ClientSession(
             # A connection of its own for each attempt: a receiver that was restarted meanwhile is no failure.
             connector=aiohttp.TCPConnector(limit=_CONNECTIONS, force_close=True),
@@ -84,11 +86,18 @@ class Courier:
 
     def send(self, parcels: Sequence[Parcel], *, may_hold: bool) -> None:
         """Send these, of one endpoint and with the same bytes, and report each attempt to the log."""
-        self._loop.call_soon_threadsafe(self._start, parcels, may_hold)
+        self._loop.call_soon_threadsafe(self._start, parcels, may_hold, self._drops)
 
     def let_go(self) -> None:
         """Send what is held back for reordering: nothing is to come that it could come after."""
         self._loop.call_soon_threadsafe(self._let_go)
+
+    def drop(self) -> None:
+        """Give up all that is under way; called on the loop."""
+        self._drops += 1
+        for task in self._tasks:
+            task.cancel()
+        self._lanes.clear()
 
     async def close(self) -> None:
         """Give up what is under way, at once; the log takes no more from us by then."""
@@ -102,7 +111,9 @@ class Courier:
         for lane in self._lanes.values():
             lane.let_go()
 
-    def _start(self, parcels: Sequence[Parcel], may_hold: bool) -> None:
+    def _start(self, parcels: Sequence[Parcel], may_hold: bool, drops: int) -> None:
+        if drops != self._drops:  # dropped before it began
+            return
         webhook = parcels[0].webhook
         if webhook.id not in self._lanes:
             self._lanes[webhook.id] = _Lane.to(webhook)
@@ -124,7 +135,7 @@ class Courier:
         waits = iter(parcel.webhook.waits_s)
         while not attempt.succeeded and (wait_s := next(waits, None)) is not None:
             self._log.tried(parcel, attempt, is_last=False)
-            await asyncio.sleep(wait_s)
+            await self._clock.sleep(wait_s)
             attempt = await self._attempt(lane, parcel)
         self._log.tried(parcel, attempt, is_last=True)
 

@@ -5,7 +5,8 @@ May be used from any thread.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final, Protocol
 
 from attrs import define, evolve, field, frozen
@@ -94,12 +95,16 @@ class Carrier(Protocol):
     def let_go(self) -> None:
         """Send what is held back for reordering: nothing is to come that it could come after."""
 
+    def drop(self) -> None:
+        """Give up all that is under way; called on the loop."""
+
 
 class Deliveries:
     """The endpoints and the log; without a carrier, from the sandbox's end on, nothing is sent nor logged."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_change: Callable[[], None] = lambda: None) -> None:
         self._lock = threading.Lock()
+        self._on_change = on_change
         self._webhooks: list[Webhook] = []
         self._log: OrderedDict[str, Parcel] = OrderedDict()
         self._noted = 0
@@ -176,6 +181,7 @@ class Deliveries:
     def _note(self, parcel: Parcel) -> None:
         self._log[parcel.id] = parcel
         self._pending.add(parcel.id)
+        self._on_change()
         if len(self._log) > _KEPT:
             self._log.popitem(last=False)
 
@@ -186,10 +192,34 @@ class Deliveries:
         with self._lock:
             return [parcel.record() for parcel in self._log.values()]
 
+    def last(self, number: int) -> list[Delivery]:
+        """The youngest of them, oldest first."""
+        with self._lock:
+            return [parcel.record() for parcel in islice(reversed(self._log.values()), number)][::-1]
+
+    def get(self, delivery_id: str) -> Delivery | None:
+        """The one of this id, or None."""
+        with self._lock:
+            parcel = self._log.get(delivery_id)
+            return None if parcel is None else parcel.record()
+
+    def clear(self, webhooks: Iterable[Webhook]) -> None:
+        """Forget all of them, give up what is pending, and have these endpoints and no others; from the loop."""
+        with self._lock:
+            self._webhooks = list(webhooks)
+            self._log.clear()
+            self._noted = 0
+            self._pending.clear()
+            self._tell_those_who_wait()
+            if self._carrier is not None:
+                self._carrier.drop()
+        self._on_change()
+
     def tried(self, parcel: Parcel, attempt: Attempt, *, is_last: bool) -> None:
         """Note an attempt, and whether another is to follow."""
         with self._lock:
             parcel.attempts.append(attempt)
+            self._on_change()
             if not is_last:
                 return
             parcel.state = "delivered" if attempt.succeeded else "failed"

@@ -21,7 +21,13 @@ KINDS: Final = {
     "500-after": "the client is created, then 500",
     "delay": "all is done at once, the answer comes after `delay` seconds",
     "429": "429 and nothing was done, whatever the limit says",
-    "truncated-201": "the client is created, and half of the answer comes before the connection is closed",
+    "status": "this `status` with this `body`, and nothing was done",
+    "redirect": "302 to a sign-in page, and nothing was done",
+    "garbage": "all is done, and the answer's body is no JSON",
+    "wrong-type": "all is done, and the answer's Content-Type says it is a page",
+    "slow-drip": "all is done, and the answer comes byte by byte over `delay` seconds",
+    "truncated": "all is done, and half of the answer comes before the connection is closed",
+    "truncated-201": "as `truncated`, of a client that is created",
     "hang-after-commit": "the client is created, and no answer ever comes",
     "late-commit": "the connection is closed, the client is created `delay` seconds later, if the sandbox still runs",
     "stale-listing": "a GET of clients answers as of `delay` seconds ago",
@@ -42,6 +48,8 @@ class FaultOptions(TypedDict, total=False):
     seed: int
     delay_s: float
     keep: int
+    status: int
+    body: str
 
 
 @define(kw_only=True, eq=False)
@@ -56,8 +64,10 @@ class Fault:
     times: int | None = None  # how many fail; None: all of them, or one if `nth` is given
     probability: float = 1.0  # of each of these requests
     seed: int = 0  # of the dice: the same seed, the same faults
-    delay_s: float = 1.0  # seconds; of `delay`, `late-commit` and `stale-listing`
+    delay_s: float = 1.0  # seconds; of `delay`, `late-commit`, `slow-drip` and `stale-listing`
     keep: int = 1  # clients that `cut-listing` gives
+    status: int = 503  # of `status`
+    body: str | None = None  # of `status`; None: the documented error body
     _seen: int = field(default=0, init=False)
     _fired: int = field(default=0, init=False)
     _dice: random.Random = field(init=False, repr=False)
@@ -74,6 +84,8 @@ class Fault:
             raise ValueError(f"delay of a fault must be a number of seconds, not {self.delay_s}")
         if self.keep < 0:
             raise ValueError(f"keep of a fault must be 0 or more clients, not {self.keep}")
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"status of a fault must be between 200 and 599, not {self.status}")
         if self.path is not None and not self.path.startswith("/"):
             raise ValueError(f"path of a fault must begin with a slash, as in /clients, not {self.path!r}")
         if self.method is not None:
@@ -98,6 +110,16 @@ class Fault:
             return False
         return self.probability >= 1 or self._dice.random() < self.probability
 
+    @property
+    def fired(self) -> int:
+        """How many requests it has failed."""
+        return self._fired
+
+    def as_json(self) -> dict[str, object]:
+        """What it was told, and how often it has fired."""
+        told = {name: getattr(self, name) for name in ("kind", *FaultOptions.__annotations__)}
+        return {name: value for name, value in told.items() if value is not None} | {"fired": self._fired}
+
     def fire(self) -> None:
         """One failure more of its `times`."""
         self._fired += 1
@@ -119,6 +141,12 @@ class Faults:
         """From now on all goes well."""
         with self._lock:
             self._rules.clear()
+
+    @property
+    def rules(self) -> tuple[Fault, ...]:
+        """Those in force, oldest first."""
+        with self._lock:
+            return tuple(self._rules)
 
     def due(self, method: str, path: str, body: bytes) -> Fault | None:
         """What is to go wrong with this request, if anything."""
@@ -155,6 +183,8 @@ _READERS: Final[dict[str, Callable[[str], object]]] = {
     "seed": int,
     "delay": float,
     "keep": int,
+    "status": int,
+    "body": str,
 }
 
 

@@ -11,38 +11,33 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, Unpack
 
-from onboard360_async.sandbox import body
-from onboard360_async.sandbox.deliveries import Deliveries, Delivery
-from onboard360_async.sandbox.events import TRIGGERS
-from onboard360_async.sandbox.faults import Fault, FaultOptions, Faults
-from onboard360_async.sandbox.limiter import make_limiter
-from onboard360_async.sandbox.recorder import Recorder, RequestRecord
-from onboard360_async.sandbox.store import Store, time_text
+from onboard360_async.sandbox.clock import Clock
+from onboard360_async.sandbox.deliveries import Delivery
+from onboard360_async.sandbox.desk import Desk
+from onboard360_async.sandbox.faults import Fault, FaultOptions
+from onboard360_async.sandbox.keys import checked_keys
+from onboard360_async.sandbox.recorder import RequestRecord
+from onboard360_async.sandbox.store import Store
+from onboard360_async.sandbox.switches import Minute, Settings, Switches, SwitchOptions, settle
 from onboard360_async.sandbox.webhooks import Webhook, WebhookOptions
 
 if TYPE_CHECKING:
     from onboard360_async.sandbox.running import LoopThread, Running
 
-__all__ = ["LIMIT", "WINDOW_S", "Sandbox"]
+__all__ = ["Sandbox"]
 
-LIMIT: Final = 100  # requests per window. Source: API page, "Error Handling"
-WINDOW_S: Final = 60.0  # seconds. Source: the same
-_LIVE: Final = "sk_live_"
 _CODE_LETTERS: Final = string.ascii_lowercase + string.digits
 _CODE_CHARS: Final = 12
-# The page's own campaign, dates included. Source: API page, "List Campaigns"
-_PAGE_CAMPAIGN: Final = ("Client Onboarding Flow", "550e8400-e29b-41d4-a716-446655440000")
-_PAGE_DATES: Final = {"created_at": "2024-01-01T00:00:00Z", "updated_at": "2024-01-15T10:30:00Z"}
 
 
 class Sandbox:
     """360Onboard on a loopback port: `async with` runs it on the running loop, `with` on a thread of its own.
 
-    `limit` requests of a key in `window_s` seconds (`limiter` "sliding", or "off"); `count_refused` counts 429s too,
-    `retry_after` tells the seconds to wait. `clock` (seconds) turns the limit's time and that of
-    stale listings, `now` dates what is created,
-    `new_id` and `new_code` name it and must not repeat themselves. `db` is a file that keeps the state, `port` 0 a
-    free one, `link_origin` where links lead (to the sandbox itself). `campaigns` are names, or pairs of id and name.
+    `preset` (`PRESETS`, or a JSON file) and `switches` (`SWITCHES`) say how the service is that the API page leaves
+    open. `limit` requests of a key in `window_s` seconds, counted as the `limiter` (`LIMITERS`) does; `count_refused`
+    counts 429s too. `clock` (seconds) and `now` are what the sandbox's own clock runs by, `new_id` and `new_code` name
+    what is created, and must not repeat themselves. `db` is a file that keeps the state, `port` 0 a free one,
+    `link_origin` where links lead (to the sandbox itself). `campaigns` are names, or pairs of id and name.
     Keys that begin with `sk_live_` are refused unless `allow_live_keys`: they have no place in a double. `webhooks`
     are URLs or `Webhook`s, see `add_webhook`; those of other machines are refused unless `allow_remote`.
 
@@ -54,11 +49,11 @@ class Sandbox:
         self,
         *,
         api_keys: Iterable[str] | None = None,
-        limit: int = LIMIT,
-        window_s: float = WINDOW_S,
-        limiter: str = "sliding",
-        retry_after: bool = False,
-        count_refused: bool = False,
+        preset: str = "documented",
+        limit: int | None = None,
+        window_s: float | None = None,
+        limiter: str | None = None,
+        count_refused: bool | None = None,
         db: str | os.PathLike[str] = ":memory:",
         port: int = 0,
         clock: Callable[[], float] = time.monotonic,
@@ -70,23 +65,23 @@ class Sandbox:
         link_origin: str | None = None,
         webhooks: Iterable[str | Webhook] = (),
         allow_remote: bool = False,
+        **switches: Unpack[SwitchOptions],
     ) -> None:
         if not 0 <= port <= 65535:
             raise ValueError(f"port must be between 0 and 65535, not {port}")
-        self._keys = _checked_keys(api_keys, allow_live_keys=allow_live_keys)
-        self._limiter = make_limiter(limiter, limit=limit, window_s=window_s, count_refused=count_refused)
-        self._retry_after = retry_after
+        minute = {"limit": limit, "window_s": window_s, "limiter": limiter, "count_refused": count_refused}
+        options = {name: value for name, value in minute.items() if value is not None}
+        self._desk = Desk(
+            settle(Settings(Minute(), Switches()), preset, {**options, **switches}),
+            Clock(clock, now),
+            keys=checked_keys(api_keys, allow_live_keys=allow_live_keys),
+            campaigns=campaigns,
+        )
         self._db = db
         self._port = port
-        self._clock = clock
-        self._now = now
         self._new_id = new_id
         self._new_code = new_code
-        self._campaigns = None if campaigns is None else list(campaigns)
         self._link_origin = link_origin
-        self._faults = Faults()
-        self._recorder = Recorder()
-        self._deliveries = Deliveries()
         self._allow_remote = allow_remote
         for webhook in [webhooks] if isinstance(webhooks, str) else webhooks:
             self._add_webhook(Webhook(url=webhook) if isinstance(webhook, str) else webhook)
@@ -103,23 +98,30 @@ class Sandbox:
     @property
     def api_key(self) -> str:
         """A key that is served; the first of them."""
-        return self._keys[0]
+        return next(iter(self._desk.keys))
+
+    def new_key(self) -> str:
+        """From now on one new key is served and no other; it has a minute of its own."""
+        return self._up.call(self._desk.new_key)
 
     @property
     def requests(self) -> list[RequestRecord]:
         """What reached the API, oldest first; still there when the sandbox has ended."""
-        return self._recorder.records()
+        return self._desk.recorder.records()
 
     @property
     def refused(self) -> int:
         """How many requests the limit has answered with 429; injected ones are not among them."""
-        return 0 if self._limiter is None else self._limiter.refused
+        return 0 if self._desk.limiter is None else self._desk.limiter.refused
 
     # --- what is in it ---
 
     def add_campaign(self, name: str, id: str | None = None) -> str:  # noqa: A002 - the API's own name for it
-        """Publish a campaign without a request, and get its id; ValueError if the id is taken."""
-        return self._up.store.add_campaign(name, id)
+        """Publish a campaign without a request, and get its id; ValueError if the id is taken.
+
+        The webhooks hear of it (`flow.created`).
+        """
+        return self._desk.add_campaign(name, id)
 
     def add_client(
         self,
@@ -135,26 +137,90 @@ class Sandbox:
 
         The webhooks hear of it as they do of one that came by a request.
         """
-        new = body.check(
-            {
-                "campaign_id": campaign_id,
-                "email": email,
-                "first_name": first_name,
-                "last_name": last_name,
-                "company_name": company_name,
-                "phone": phone,
-            }
-        )
-        client = self._up.service.add_client(new)
+        fields = {
+            "campaign_id": campaign_id,
+            "email": email,
+            "first_name": first_name,
+            "last_name": last_name,
+            "company_name": company_name,
+            "phone": phone,
+        }
+        return self._desk.add_client(fields).id
+
+    def complete(self, client_id: str) -> bool:
+        """Have a client finish onboarding, as on the page of their link; False if they had before.
+
+        The webhooks hear of it, once (`client.completed`). ValueError for an unknown client.
+        """
+        client = self._desk.store.client(client_id)
         if client is None:
-            raise ValueError(f"there is no campaign {campaign_id}")
-        return client.id
+            raise ValueError(f"there is no client {client_id}")
+        return bool(self._desk.complete(client.code))
 
     def clients(self, campaign_id: str | None = None) -> list[dict[str, str | None]]:
         """What is stored, in the order of creation and with links; of one campaign, or of all."""
-        up = self._up
-        stored = up.store.clients(last=up.store.last_client(), campaign_id=campaign_id)
-        return [client.as_json(origin=up.service.origin) for client in stored]
+        store = self._desk.store
+        stored = store.clients(last=store.last_client(), campaign_id=campaign_id)
+        return [client.as_json(origin=self._desk.origin) for client in stored]
+
+    # --- as a whole ---
+
+    def reset(self) -> None:
+        """Be as at the start, within some milliseconds: for the next test.
+
+        What was stored, recorded, sent, changed and broken since is forgotten, and what is under way is dropped;
+        a `db` is emptied. The keys stay.
+        """
+        self._up.call(self._desk.reset)
+
+    def seed(self, data: object) -> dict[str, int]:
+        """Store campaigns and clients at once, and tell no webhook; how many of each.
+
+        As in `{"campaigns": ["One", {"id": "2", "name": "Two"}], "clients": [{"campaign": "One", "email": "a@b.c"}]}`;
+        a client may have the API's fields, and `"completed": true`. ValueError, with nothing stored, says where
+        something is wrong.
+        """
+        return self._desk.seed(data)
+
+    def snapshot(self) -> bytes:
+        """All campaigns and clients, to be restored later, here or in another sandbox."""
+        return self._desk.snapshot()
+
+    def restore(self, snapshot: bytes) -> None:
+        """Have the campaigns and clients of a snapshot, and no others; ValueError, nothing changed, if it is none."""
+        self._desk.restore(snapshot)
+
+    # --- how it behaves ---
+
+    @property
+    def clock(self) -> Clock:
+        """Its time: `advance(seconds)`, `freeze()` and `go_on()`; limit, dates, retries and delays go by it."""
+        return self._desk.clock
+
+    @property
+    def switches(self) -> Switches:
+        """How the switches stand."""
+        return self._desk.switches
+
+    @property
+    def limiter(self) -> Minute:
+        """How requests are counted."""
+        return self._desk.settings.minute
+
+    def configure(
+        self,
+        *,
+        preset: str | None = None,
+        limit: int | None = None,
+        window_s: float | None = None,
+        limiter: str | None = None,
+        count_refused: bool | None = None,
+        **switches: Unpack[SwitchOptions],
+    ) -> None:
+        """From now on behave so; a preset decides everything that is not given. ValueError, with nothing changed."""
+        minute = {"limit": limit, "window_s": window_s, "limiter": limiter, "count_refused": count_refused}
+        options = {name: value for name, value in minute.items() if value is not None}
+        self._desk.configure(preset, {**options, **switches})
 
     # --- what is to go wrong ---
 
@@ -162,21 +228,26 @@ class Sandbox:
         """From now on requests fail in this way (`KINDS`): those of a `method`, a `path`, an `email`; or all.
 
         `nth`: the first to fail, from 1. `times`: how many; without it all, or one if `nth` is given. `probability`
-        of each, with `seed`. `delay_s`: seconds, for `delay`, `late-commit` and `stale-listing`; `keep`: clients, for
-        `cut-listing`. One request: the header `X-Sandbox-Fault: KIND`.
+        of each, with `seed`. `delay_s`: seconds, for `delay`, `late-commit`, `slow-drip` and `stale-listing`; `keep`:
+        clients, for `cut-listing`; `status` and `body`, for `status`. One request: the header `X-Sandbox-Fault: KIND`.
         """
-        self._faults.add(Fault(kind=kind, **options))
+        self._desk.add_fault(kind, **options)
 
     def clear_faults(self) -> None:
         """From now on all goes well."""
-        self._faults.clear()
+        self._desk.clear_faults()
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The rules in force, oldest first."""
+        return self._desk.faults.rules
 
     # --- webhooks ---
 
     @property
     def webhooks(self) -> tuple[Webhook, ...]:
         """The endpoints, with their secrets."""
-        return self._deliveries.webhooks
+        return self._desk.deliveries.webhooks
 
     def add_webhook(self, url: str, **options: Unpack[WebhookOptions]) -> Webhook:
         """From now on what happens is sent there; ValueError for what cannot be meant, and for other machines.
@@ -193,13 +264,13 @@ class Sandbox:
                 "webhooks are sent to this machine only (localhost, 127.0.0.1 or [::1]), unless other machines are"
                 " allowed (allow_remote=True, --allow-remote)"
             )
-        self._deliveries.add_webhook(webhook)
+        self._desk.deliveries.add_webhook(webhook)
         return webhook
 
     @property
     def deliveries(self) -> list[Delivery]:
         """What was sent to the endpoints, oldest first; still there when the sandbox has ended."""
-        return self._deliveries.records()
+        return self._desk.deliveries.records()
 
     async def delivered(self) -> None:
         """Wait until no delivery is pending; what is held back is sent now.
@@ -209,26 +280,24 @@ class Sandbox:
         """
         import asyncio  # only here, so that importing the sandbox does not cost it
 
-        await asyncio.wrap_future(self._deliveries.ended())
+        await asyncio.wrap_future(self._desk.deliveries.ended())
 
     def wait_delivered(self, *, timeout_s: float | None = None) -> None:
         """`delivered` for a program that blocks; TimeoutError if that takes longer, RuntimeError on a loop."""
         if _is_on_a_loop():
             raise RuntimeError("this would block the running loop; `await sandbox.delivered()` does not")
-        self._deliveries.ended().result(timeout_s)
+        self._desk.deliveries.ended().result(timeout_s)
 
     def resend(self, delivery_id: str) -> Delivery:
         """Send the bytes of a logged delivery again, as a new one; ValueError if the log does not have it."""
-        return self._deliveries.resend(delivery_id)
+        return self._desk.deliveries.resend(delivery_id)
 
-    def trigger(self, event: str, *, client_id: str) -> list[Delivery]:
-        """Send an event by hand, dated now, and get its deliveries; ValueError for an unknown event or client."""
-        if event not in TRIGGERS:
-            raise ValueError(f"{event!r} cannot be triggered; choose one of: {', '.join(TRIGGERS)}")
-        client = self._up.store.client(client_id)
-        if client is None:
-            raise ValueError(f"there is no client {client_id}")
-        return self._up.service.tell_created(client, timestamp=time_text(self._now()))
+    def trigger(self, event: str, *, client_id: str | None = None, campaign_id: str | None = None) -> list[Delivery]:
+        """Send an event by hand, dated now, and get its deliveries; ValueError for what is not known.
+
+        `flow.created` is about a campaign, the others are about a client.
+        """
+        return self._desk.trigger(event, client_id=client_id, campaign_id=campaign_id)
 
     # --- running ---
 
@@ -265,47 +334,25 @@ class Sandbox:
     async def _start(self) -> None:
         # Only here, so that importing the sandbox does not cost a web server.
         from onboard360_async.sandbox.running import Running, listen
-        from onboard360_async.sandbox.server import Service
 
         if self._running is not None:
             raise RuntimeError("the sandbox is running already")
         with ExitStack() as undo:
             listener, url = listen(self._port)
             undo.callback(listener.close)
-            store = self._filled_store()
-            undo.callback(store.close)
-            service = Service(
-                origin=self._link_origin or url,
-                keys={key: index for index, key in enumerate(self._keys)},
-                store=store,
-                faults=self._faults,
-                recorder=self._recorder,
-                deliveries=self._deliveries,
-                limiter=self._limiter,
-                retry_after=self._retry_after,
-                clock=self._clock,
+            store = Store(
+                self._db, now=self._desk.clock.now, clock=self._desk.clock, new_id=self._new_id, new_code=self._new_code
             )
-            self._running = await Running.start(service, listener, url)
+            undo.callback(store.close)
+            self._desk.open(store, self._link_origin or url)
+            undo.callback(self._desk.close)
+            self._running = await Running.start(self._desk, listener, url)
             undo.pop_all()
 
     async def _stop(self) -> None:
         running, self._running = self._running, None
         if running is not None:
             await running.stop()
-
-    def _filled_store(self) -> Store:
-        store = Store(self._db, now=self._now, clock=self._clock, new_id=self._new_id, new_code=self._new_code)
-        try:
-            for campaign in self._campaigns or ():
-                id_, name = (None, campaign) if isinstance(campaign, str) else campaign
-                if not store.has_campaign(id_=id_, name=name if id_ is None else None):  # a file may hold it already
-                    store.add_campaign(name, id_)
-            if self._campaigns is None and not store.campaigns():
-                store.add_campaign(*_PAGE_CAMPAIGN, **_PAGE_DATES)
-        except BaseException:
-            store.close()
-            raise
-        return store
 
 
 def _is_on_a_loop() -> bool:
@@ -316,21 +363,3 @@ def _is_on_a_loop() -> bool:
     except RuntimeError:
         return False
     return True
-
-
-def _checked_keys(keys: Iterable[str] | None, *, allow_live_keys: bool) -> tuple[str, ...]:
-    """The keys to serve, a new one if none is given; no message shows a key."""
-    if keys is None:
-        return (f"sk_test_{secrets.token_hex(16)}",)
-    checked = tuple(dict.fromkeys([keys] if isinstance(keys, str) else keys))
-    if not checked:
-        raise ValueError("api_keys must hold at least one key")
-    for key in checked:
-        if not (key.isascii() and key.isprintable() and key and " " not in key):
-            raise ValueError("an API key must be visible ASCII characters without spaces")
-        if key.startswith(_LIVE) and not allow_live_keys:
-            raise ValueError(
-                f"a key that begins with {_LIVE} belongs to the real service; give the sandbox a key of its own,"
-                " or allow live keys (allow_live_keys=True, --allow-live-keys)"
-            )
-    return checked

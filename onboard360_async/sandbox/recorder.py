@@ -2,6 +2,8 @@
 
 import threading
 from collections import deque
+from collections.abc import Iterable
+from itertools import islice, takewhile
 from typing import Final
 
 from attrs import astuple, define, frozen
@@ -51,3 +53,22 @@ class Recorder:
         """All requests so far, oldest first; at most the last 100,000."""
         with self._lock:
             return [RequestRecord(*astuple(entry)) for entry in self._entries]
+
+    def last(self, number: int) -> list[RequestRecord]:
+        """The youngest of them, oldest first."""
+        with self._lock:
+            return _records(islice(reversed(self._entries), number))
+
+    def since(self, at: float) -> list[RequestRecord]:
+        """Those that arrived at this second or later, oldest first."""
+        with self._lock:
+            return _records(takewhile(lambda entry: entry.at >= at, reversed(self._entries)))
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        with self._lock:
+            self._entries.clear()
+
+
+def _records(youngest_first: Iterable[_Entry]) -> list[RequestRecord]:
+    return [RequestRecord(*astuple(entry)) for entry in youngest_first][::-1]

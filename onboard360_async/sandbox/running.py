@@ -5,17 +5,18 @@ import socket
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from aiohttp import web
 from attrs import frozen
 
 from onboard360_async.sandbox.courier import Courier
+from onboard360_async.sandbox.desk import Desk
 from onboard360_async.sandbox.server import Service
-from onboard360_async.sandbox.store import Store
 
 __all__ = ["LoopThread", "Running", "listen"]
 
+T = TypeVar("T")
 _HOST: Final = "127.0.0.1"  # and no other: the sandbox is for this machine
 _SHUTDOWN_S: Final = 0.25  # seconds that answers under way may take when the sandbox ends
 
@@ -31,36 +32,48 @@ class Running:
     """A service that answers, until `stop`."""
 
     url: str
+    desk: Desk
     service: Service
     runner: web.AppRunner
     courier: Courier
-
-    @property
-    def store(self) -> Store:
-        """The campaigns and clients it serves."""
-        return self.service.store
+    loop: asyncio.AbstractEventLoop
 
     @classmethod
-    async def start(cls, service: Service, listener: socket.socket, url: str) -> Self:
+    async def start(cls, desk: Desk, listener: socket.socket, url: str) -> Self:
         """Answer on this socket from now on; it is closed by `stop`."""
+        service = Service(desk)
         runner = web.AppRunner(
             service.application(), access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S
         )
         await runner.setup()
         await web.SockSite(runner, listener).start()
-        courier = Courier(service.deliveries, clock=service.clock)
-        service.deliveries.attach(courier)
-        return cls(url, service, runner, courier)
+        courier = Courier(desk.deliveries, clock=desk.clock)
+        desk.deliveries.attach(courier)
+        return cls(url, desk, service, runner, courier, asyncio.get_running_loop())
+
+    def call(self, work: Callable[[], T]) -> T:
+        """Have something done on the loop, from whatever thread, and get its result."""
+        try:
+            is_here = asyncio.get_running_loop() is self.loop
+        except RuntimeError:
+            is_here = False
+        if is_here:
+            return work()
+
+        async def do() -> T:
+            return work()
+
+        return asyncio.run_coroutine_threadsafe(do(), self.loop).result()
 
     async def stop(self) -> None:
         """Close the port and all connections, also those whose answer is still waiting, and the store; send no more."""
-        await self.service.stop_waiting()
+        await self.service.stop()
         try:
             await self.runner.cleanup()
         finally:
-            self.service.deliveries.detach()
+            self.desk.deliveries.detach()
             await self.courier.close()
-            self.store.close()
+            self.desk.close()
 
 
 class LoopThread:

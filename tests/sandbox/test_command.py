@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from onboard360_async.sandbox import KINDS, TAMPERINGS, Sandbox, command
+from onboard360_async.sandbox import KINDS, LIMITERS, PRESETS, SWITCHES, TAMPERINGS, Sandbox, command
 from onboard360_async.sandbox.command import PORT, main
 
 
@@ -23,7 +23,7 @@ def started(*flags: str) -> tuple["subprocess.Popen[str]", str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
     assert process.stdout is not None
-    return process, "".join(process.stdout.readline() for _ in range(4))
+    return process, "".join(process.stdout.readline() for _ in range(5))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -108,6 +108,8 @@ def test_every_flag_reaches_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(command, "Sandbox", fake)
     main([])
     flags = "--port 1 --limit 2 --window 3.5 --limiter off --count-refused --retry-after --db f --key a --key b"
+    flags += " --preset hostile --paging link --page-size 7 --order newest --duplicate-email 409 --created-status 200"
+    flags += " --unknown-campaign 400 --link-in-listings --blanks empty --error-body html --extra-fields --rate-limit"
     main([*flags.split(), "--allow-live-keys", "--campaign", "C", "--campaign", "D", "--allow-remote"])
     defaults = inspect.signature(Sandbox).parameters
     assert made[0] == {name: defaults[name].default for name in made[0]} | {"port": PORT}
@@ -117,7 +119,19 @@ def test_every_flag_reaches_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None
         "window_s": 3.5,
         "limiter": "off",
         "count_refused": True,
-        "retry_after": True,
+        "preset": "hostile",
+        "paging": "link",
+        "page_size": 7,
+        "order": "newest",
+        "duplicate_email": "409",
+        "created_status": 200,
+        "unknown_campaign": "400",
+        "link_in_listings": True,
+        "blanks": "empty",
+        "error_body": "html",
+        "extra_fields": True,
+        "retry_after": "seconds",
+        "rate_limit": True,
         "db": "f",
         "api_keys": ["a", "b"],
         "allow_live_keys": True,
@@ -132,6 +146,9 @@ def test_help_tells_every_flag_and_every_fault(capsys: pytest.CaptureFixture[str
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
     for word in (*KINDS, *TAMPERINGS, "--webhook ", "--webhook-secret-file", "ONBOARD360_WEBHOOK_SECRET"):
+        assert word in shown
+    flags = [f"--{name.replace('_', '-')}" for name in SWITCHES]
+    for word in ("--preset", *PRESETS, *LIMITERS, *flags, "--seed"):
         assert word in shown
     for word in ("--port", "--limit", "--window", "--limiter", "--db", "--key", "--campaign", str(PORT)):
         assert word in shown

@@ -61,12 +61,12 @@ async def test_the_waits_are_those_of_the_schedule(monkeypatch: pytest.MonkeyPat
     """None before the first attempt, then the seconds that were asked for, scaled."""
     waited = []
 
-    async def sleep(seconds: float) -> None:
+    async def sleep(_: object, seconds: float) -> None:
         waited.append(seconds)
 
     async with Receiver(answers(500)) as receiver, Sandbox() as sandbox:
         sandbox.add_webhook(receiver.url, retries=[3, 60], time_scale=0.5)
-        monkeypatch.setattr("onboard360_async.sandbox.courier.asyncio.sleep", sleep)
+        monkeypatch.setattr("onboard360_async.sandbox.clock.Clock.sleep", sleep)
         sandbox.add_client(CAMPAIGN, "john@example.com")
         await sandbox.delivered()
         monkeypatch.undo()

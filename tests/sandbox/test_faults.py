@@ -11,8 +11,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from onboard360_async.sandbox import KINDS, Sandbox, server
+from onboard360_async.sandbox import KINDS, Sandbox
 from onboard360_async.sandbox.faults import parse_fault
+from onboard360_async.sandbox.server import Service
 from tests.sandbox.calls import CAMPAIGN, Clock, add, call, is_problem
 
 
@@ -96,7 +97,7 @@ async def until_created(sandbox: Sandbox, number: int = 1) -> None:
 
 
 def header_of(kind: str) -> str:
-    return f"{kind}:delay=0.001" if kind in ("delay", "late-commit") else kind
+    return f"{kind}:delay=0.001" if kind in ("delay", "late-commit", "slow-drip") else kind
 
 
 async def test_a_truncated_201_says_more_than_it_sends(caplog: pytest.LogCaptureFixture) -> None:
@@ -132,15 +133,15 @@ async def test_a_truncated_201_to_nobody_makes_no_noise(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Whoever is gone before it comes gets none of it, and nobody logs a word; the client is there."""
-    in_json = server._in_json
+    in_json = Service._in_json
 
-    async def gone(request: web.Request, handler: Any) -> web.StreamResponse:
+    async def gone(self: Service, request: web.Request, handler: Any) -> web.StreamResponse:
         assert request.transport is not None
         request.transport.abort()
-        return await in_json(request, handler)
+        return await in_json(self, request, handler)
 
     async with Sandbox() as sandbox:
-        monkeypatch.setattr(server, "_in_json", gone)
+        monkeypatch.setattr(Service, "_in_json", gone)
         assert await is_dropped(sandbox, "POST", "/clients", fault="truncated-201", **JOHN)
         assert len(sandbox.clients()) == 1
         assert sandbox.requests[0].status is None
@@ -185,7 +186,7 @@ async def test_late_commit_closes_first_and_creates_later(monkeypatch: pytest.Mo
         asked.append(delay_s)
         return await passed.wait()
 
-    monkeypatch.setattr("onboard360_async.sandbox.server.Service._passes", passes)
+    monkeypatch.setattr("onboard360_async.sandbox.failing.Failing._passes", passes)
     async with Sandbox(
         limiter="off", now=lambda: datetime(2026, 1, next(days), tzinfo=UTC), campaigns=["A"]
     ) as sandbox:
@@ -336,18 +337,27 @@ async def test_the_limit_comes_before_the_faults() -> None:
         assert await statuses(sandbox, 2) == [500, 429]
 
 
+STATUSES = {
+    "drop-before": None, "commit-then-drop": None, "late-commit": None, "500-before": 500, "500-after": 500, "429": 429,
+    "delay": 201, "truncated": 201, "truncated-201": 201, "garbage": 201, "wrong-type": 201, "slow-drip": 201,
+    "status": 503, "redirect": 302, "stale-listing": 400, "cut-listing": 400
+}  # fmt: skip
+CREATING = (
+    "commit-then-drop", "500-after", "delay", "truncated", "truncated-201", "late-commit", "garbage", "wrong-type",
+    "slow-drip"
+)  # fmt: skip
+
+
 @pytest.mark.parametrize("kind", sorted(KINDS.keys() - {"hang-after-commit"}))  # that one has a test of its own
 async def test_a_request_may_ask_for_its_own_fault(kind: str) -> None:
     """The header X-Sandbox-Fault is about its request alone."""
     async with Sandbox(limiter="off") as sandbox:
         dropped = await is_dropped(sandbox, "POST", "/clients", fault=header_of(kind), **JOHN)
-        assert dropped is (kind in ("drop-before", "commit-then-drop", "truncated-201", "late-commit"))
-        expected = {"429": 429, "delay": 201, "truncated-201": 201, "stale-listing": 400, "cut-listing": 400}
-        assert sandbox.requests[0].status == expected.get(kind, None if dropped else 500)
+        assert dropped is (kind in ("drop-before", "commit-then-drop", "truncated", "truncated-201", "late-commit"))
+        assert sandbox.requests[0].status == STATUSES[kind]
         if kind == "late-commit":
             await until_created(sandbox)
-        created = ("commit-then-drop", "500-after", "delay", "truncated-201", "late-commit")
-        assert len(sandbox.clients()) == (kind in created)
+        assert len(sandbox.clients()) == (kind in CREATING)
         assert await statuses(sandbox, 1) == [200]
 
 
@@ -374,6 +384,8 @@ async def test_a_header_that_asks_for_nonsense_is_a_400(text: str) -> None:
         ({"kind": "delay", "delay_s": -1.0}, "delay"),
         ({"kind": "delay", "delay_s": float("inf")}, "delay"),
         ({"kind": "cut-listing", "keep": -1}, "keep"),
+        ({"kind": "status", "status": 199}, "status"),
+        ({"kind": "status", "status": 600}, "status"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(options: Any, match: str) -> None:
@@ -387,6 +399,7 @@ def test_faults_are_read_from_text() -> None:
     assert parse_fault("429") == ("429", {})
     assert parse_fault(
         " delay : method=POST, path=/clients,email=a@b.c,nth=3,times=1,probability=.1,seed=1,delay=2,keep=5"
+        ",status=418,body=tea"
     ) == (
         "delay",
         {
@@ -399,6 +412,8 @@ def test_faults_are_read_from_text() -> None:
             "seed": 1,
             "delay_s": 2.0,
             "keep": 5,
+            "status": 418,
+            "body": "tea",
         },
     )
     for text in ("429:nth", "429:nth=", "429:nth=x", "429:moon=full", "429:nth=1,,"):

@@ -122,5 +122,5 @@ def test_a_limit_that_cannot_be_is_refused(options: dict[str, float], match: str
 
 def test_an_unknown_limiter_is_refused() -> None:
     """The message names those there are."""
-    with pytest.raises(ValueError, match="sliding, off"):
+    with pytest.raises(ValueError, match="sliding, fixed"):
         Sandbox(limiter="tumbling")

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from onboard360_async.sandbox import Sandbox
-from onboard360_async.sandbox.server import Listing
+from onboard360_async.sandbox.listings import Listing, Page
+from onboard360_async.sandbox.switches import Switches
 from tests.sandbox.calls import CAMPAIGN, call
 
 
@@ -34,6 +35,11 @@ async def test_a_long_listing_comes_in_pieces_and_complete() -> None:
         assert [client["id"] for client in (await call(sandbox, "GET", "/clients")).body["clients"]] == ids
 
 
+def listing_of(sandbox: Sandbox) -> Listing:
+    store = sandbox._desk.store
+    return Listing(store, Switches(), None, last=store.last_client(), page=Page(), origin="")
+
+
 async def test_memory_does_not_grow_with_the_listing() -> None:
     """Reading 2,000 and 8,000 clients piece by piece takes the same few hundred KB."""
 
@@ -42,7 +48,7 @@ async def test_memory_does_not_grow_with_the_listing() -> None:
             fill(sandbox, number)
             gc.collect()
             tracemalloc.start()
-            async for _ in Listing(sandbox._up.store, None):
+            async for _ in listing_of(sandbox):
                 pass
             size = tracemalloc.get_traced_memory()[1]
             tracemalloc.stop()
@@ -56,7 +62,7 @@ async def test_one_long_name_does_not_make_many_wait_in_one_piece() -> None:
     async with Sandbox() as sandbox:
         for _ in range(5):
             sandbox.add_client(CAMPAIGN, "p@example.com", first_name="x" * 100_000)
-        pieces = [len(piece) async for piece in Listing(sandbox._up.store, None)]
+        pieces = [len(piece) async for piece in listing_of(sandbox)]
         assert len(pieces) == 6
         assert max(pieces) < 101_000
 
@@ -74,7 +80,7 @@ async def test_the_loop_turns_between_two_pieces() -> None:
                 await asyncio.sleep(0)
 
         counting = asyncio.create_task(count())
-        pieces = [piece async for piece in Listing(sandbox._up.store, None)]
+        pieces = [piece async for piece in listing_of(sandbox)]
         counting.cancel()
         assert turns >= len(pieces) - 1 > 3
 
@@ -83,7 +89,7 @@ async def test_who_comes_during_a_listing_is_not_in_it() -> None:
     """UNDOCUMENTED: a listing shows those who were there when it began, so that it ends."""
     async with Sandbox() as sandbox:
         fill(sandbox, 200)
-        listing = Listing(sandbox._up.store, None)
+        listing = listing_of(sandbox)
         pieces = b""
         async for piece in listing:
             pieces += piece

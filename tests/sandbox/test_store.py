@@ -101,6 +101,7 @@ def test_adding_costs_the_same_at_any_size() -> None:
 
     def steps() -> int:
         taken = 0
+        middle = store.find_clients(before=store.last_client() // 2, most=1)[0]
 
         def count() -> int:
             nonlocal taken
@@ -110,8 +111,10 @@ def test_adding_costs_the_same_at_any_size() -> None:
         store._db.set_progress_handler(count, 1)
         last = store.last_client()
         store.add_client(NewClient(campaign_id=campaigns[7], email="p@example.com"))
-        assert store.clients(after=last // 2, last=last, campaign_id=campaigns[7], max_chars=500)
-        assert store.clients(after=last // 2, last=last, max_chars=500)
+        for order in ("created", "newest", "by-id"):
+            assert store.clients(after=middle, last=last, max_chars=500, order=order)
+        for order in ("created", "newest"):
+            assert store.clients(after=middle, last=last, campaign_id=campaigns[7], max_chars=500, order=order)
         assert not store.clients(last=last, campaign_id=lonely)
         store._db.set_progress_handler(None, 0)
         return taken

@@ -130,7 +130,7 @@ def test_a_new_secret_is_printed_to_paste_and_a_given_one_is_not(
         with process:
             assert process.stdout is not None
             assert process.stderr is not None
-            printed = "".join(process.stdout.readline() for _ in range(4 if is_given else 5))
+            printed = "".join(process.stdout.readline() for _ in range(5 if is_given else 6))
             found = dict(re.findall(r"^export (\w+)=(\S+)$", printed, re.MULTILINE))
             connection = http.client.HTTPConnection(found["ONBOARD360_BASE_URL"].removeprefix("http://"), timeout=10)
             key = {"Authorization": f"Bearer {found['ONBOARD360_API_KEY']}"}
