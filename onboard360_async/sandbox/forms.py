@@ -74,7 +74,7 @@ def add_fault(view: View) -> Markup:
     kinds = [(kind, f"{kind}: {meaning.replace('`', '')}") for kind, meaning in KINDS.items()]
     methods = [("", "any"), ("GET", "GET"), ("POST", "POST")]
     fields = html(
-        '<label class="field">What goes wrong <select name="kind" required>{kinds}</select></label>'
+        '<label class="field whole">What goes wrong <select name="kind" required>{kinds}</select></label>'
         '<details id="fault-options"{is_open}><summary>Which requests, and how</summary><div class="fields">'
         '<label class="field">Method <select name="method">{methods}</select></label>{rest}</div></details>',
         kinds=_options(kinds, typed.get("kind", "")),

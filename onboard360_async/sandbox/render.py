@@ -61,9 +61,10 @@ def _head(view: View) -> Markup:
         '<header><div class="title"><h1>360Onboard <b>sandbox</b></h1>'
         '<span class="pill" id="connection" role="status" hidden></span></div>'
         '<p class="base"><span>Base URL</span> <code id="base">{url}</code> '
-        '<button class="quiet small" type="button" id="copy" hidden>Copy</button></p>'
+        '<button class="quiet small" type="button" id="copy" aria-live="polite" hidden>Copy</button></p>'
         '<p class="hint">The API is below it, under <code>/api/v1</code>. Its key was printed where the sandbox was'
-        ' started.</p>{state}<nav aria-label="Sections"><ul>{places}</ul></nav></header>',
+        ' started.</p><noscript><p class="hint">Without a script this page shows how things stood when it was loaded.'
+        '</p></noscript>{state}<nav aria-label="Sections"><ul>{places}</ul></nav></header>',
         url=view.url,
         state=_live(view, "state"),
         places=[html('<li><a href="#{place}">{name}</a></li>', place=each, name=each.title()) for each in places],

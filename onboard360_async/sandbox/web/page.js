@@ -111,19 +111,31 @@ window.addEventListener("pageshow", () => document.hidden || listen());
 
 // --- forms, without a reload ---
 
+let silence = 0;
+
+// What was done is said for a while; what was refused until something else is said.
+function say(...texts) {
+  clearTimeout(silence);
+  const notice = document.getElementById("notice");
+  notice.replaceChildren(...texts);
+  if (notice.querySelector(".done")) silence = setTimeout(() => notice.replaceChildren(), 8000);
+}
+
 document.addEventListener("submit", async (event) => {
-  const form = event.target;
-  if (form.method !== "post" || event.defaultPrevented) return;
+  const form = event.target; // its fields may be named `method` or `action`: those are asked for as attributes
+  if (form.getAttribute("method") !== "post" || event.defaultPrevented) return;
   event.preventDefault();
   const button = event.submitter;
   if (form.dataset.busy) return;
   form.dataset.busy = "yes";
   try {
-    const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+    const answer = await fetch(form.getAttribute("action"), {
+      method: "POST",
+      body: new URLSearchParams(new FormData(form)),
+    });
     if (!answer.ok) throw new Error(String(answer.status));
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const notice = fresh.getElementById("notice");
-    document.getElementById("notice").replaceChildren(...notice.childNodes);
+    say(...fresh.getElementById("notice").children);
     if (!document.querySelector("#notice .refused")) {
       form.reset();
       const around = form.closest("details.reset");
@@ -134,7 +146,7 @@ document.addEventListener("submit", async (event) => {
     const said = document.createElement("p");
     said.className = "refused";
     said.textContent = "The sandbox did not do that: it has ended, or refuses this page. Reload it to see.";
-    document.getElementById("notice").replaceChildren(said);
+    say(said);
   } finally {
     delete form.dataset.busy;
     if (button && !button.isConnected) document.getElementById("main").focus();
