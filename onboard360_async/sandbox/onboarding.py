@@ -43,8 +43,8 @@ def refused() -> Markup:
 
 def _plain(title: str, inside: Markup) -> Markup:
     body = html(
-        '<body class="onboarding"><p class="banner"><strong>Sandbox</strong> This is a double: nobody real is onboarded.'
-        ' <a href="/">To the sandbox</a></p><main id="main" class="card">{inside}</main></body>',
+        '<body class="onboarding"><p class="banner"><strong>Sandbox</strong> This is a double: nobody real is'
+        ' onboarded. <a href="/">To the sandbox</a></p><main id="main" class="card">{inside}</main></body>',
         inside=inside,
     )
     return document(f"{title} · 360Onboard sandbox", body)

@@ -75,7 +75,7 @@ def test_many_changes_are_few_events() -> None:
         got = [read(await anext(stream))["one"]]
         while got[-1] != "1000":
             got.append(read(await anext(stream))["one"])
-        assert len(got) <= 1 / PAUSE_S + 1
+        assert len(got) <= 4 + 1
         assert loop.time() - began < 1 + PAUSE_S
 
     run(main)
