@@ -52,6 +52,9 @@ def check(fields: Mapping[str, object]) -> NewClient:
     UNDOCUMENTED: what makes a field bad; we take other types than text, half characters (lone surrogates) and an
     email without @.
     """
+    unknown = fields.keys() - {*_REQUIRED, *_OPTIONAL}
+    if unknown:
+        raise BodyError(f"A client has no field {min(unknown)!r}.")
     texts: dict[str, str] = {}
     for name, value in fields.items():
         if value is None and name in _OPTIONAL:

@@ -156,7 +156,7 @@ class Deliveries:
 
     def _sealed(self, webhook: Webhook, event: Event) -> list[Parcel]:
         """The delivery, and its duplicates."""
-        body, headers = seal(event, webhook.secret, webhook.tamper)
+        body, headers = seal(event, *webhook.secrets, tamper=webhook.tamper)
         first = Parcel(
             id=self._new_id(),
             webhook=webhook,

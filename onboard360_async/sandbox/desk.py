@@ -19,6 +19,7 @@ from onboard360_async.sandbox.recorder import Recorder
 from onboard360_async.sandbox.seeds import read_seed
 from onboard360_async.sandbox.store import Store, StoredClient, time_text
 from onboard360_async.sandbox.switches import Minute, Settings, Switches, settle
+from onboard360_async.sandbox.webhooks import Webhook
 
 __all__ = ["Desk"]
 
@@ -37,6 +38,7 @@ class Desk:
         *,
         keys: Iterable[str],
         campaigns: Iterable[str | tuple[str, str]] | None,
+        allow_remote: bool,
     ) -> None:
         self.clock = clock
         self.settings = settings
@@ -47,7 +49,9 @@ class Desk:
         self.deliveries = Deliveries(on_change=self.changed)
         self.on_change: list[Callable[[], None]] = []  # called from any thread when something has changed
         self.on_reset: list[Callable[[], None]] = []  # called on the loop; what is under way is to be dropped
+        self.url = ""  # where it listens
         self.origin = ""  # of links
+        self._allow_remote = allow_remote
         self._campaigns = None if campaigns is None else list(campaigns)
         self._store: Store | None = None
         self._begin: Callable[[], None] = lambda: None
@@ -71,9 +75,9 @@ class Desk:
 
     # --- from beginning to end ---
 
-    def open(self, store: Store, origin: str) -> None:
+    def open(self, store: Store, *, url: str, origin: str) -> None:
         """From now on this is the state; it gets the campaigns that it does not have yet."""
-        self._store, self.origin = store, origin
+        self._store, self.url, self.origin = store, url, origin
         try:
             self._fill(store)
         except BaseException:
@@ -198,6 +202,17 @@ class Desk:
         self.changed()
 
     # --- webhooks ---
+
+    def add_webhook(self, webhook: Webhook) -> Webhook:
+        """From now on what happens is sent there; ValueError for another machine, unless those are allowed."""
+        if not (webhook.is_local or self._allow_remote):
+            raise ValueError(
+                "webhooks are sent to this machine only (localhost, 127.0.0.1 or [::1]), unless other machines are"
+                " allowed (allow_remote=True, --allow-remote)"
+            )
+        self.deliveries.add_webhook(webhook)
+        self.changed()
+        return webhook
 
     def trigger(self, event: str, *, client_id: str | None = None, campaign_id: str | None = None) -> list[Delivery]:
         """Send an event by hand, dated now; ValueError for one that is unknown, or about whom nobody knows."""

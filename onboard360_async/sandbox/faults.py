@@ -4,12 +4,22 @@ import json
 import math
 import random
 import threading
-from collections.abc import Callable
-from typing import Final, TypedDict
+from collections.abc import Callable, Mapping
+from typing import Final, TypedDict, cast
 
 from attrs import define, field
 
-__all__ = ["API_PATH", "CLIENTS", "KINDS", "OF_LISTINGS", "Fault", "FaultOptions", "Faults", "parse_fault"]
+__all__ = [
+    "API_PATH",
+    "CLIENTS",
+    "KINDS",
+    "OF_LISTINGS",
+    "Fault",
+    "FaultOptions",
+    "Faults",
+    "parse_fault",
+    "read_options",
+]
 
 API_PATH: Final = "/api/v1"  # Source: API page, "Base URL"
 CLIENTS: Final = f"{API_PATH}/clients"
@@ -166,11 +176,22 @@ def parse_fault(text: str) -> tuple[str, FaultOptions]:
         name, _, value = (word.strip() for word in part.partition("="))
         if name not in _READERS or not value:
             raise ValueError(f"cannot read {part.strip()!r} in fault {text!r}; its options: {', '.join(_READERS)}")
+        options[name] = value
+    return kind.strip(), read_options(options)
+
+
+def read_options(told: Mapping[str, object]) -> FaultOptions:
+    """The options of a fault by their names in a text (`delay` for `delay_s`). ValueError says what is wrong."""
+    options: dict[str, object] = {}
+    for name, value in told.items():
+        reader = _READERS.get("delay" if name == "delay_s" else name)
+        if reader is None:
+            raise ValueError(f"a fault has no option {name!r}; its options: {', '.join(_READERS)}")
         try:
-            options["delay_s" if name == "delay" else name] = _READERS[name](value)
+            options["delay_s" if name == "delay" else name] = reader(value if isinstance(value, str) else f"{value}")
         except ValueError:
-            raise ValueError(f"{name} in fault {text!r} must be a number, not {value!r}") from None
-    return kind.strip(), FaultOptions(**options)  # type: ignore[typeddict-item]  # read by name just above
+            raise ValueError(f"{name} of a fault must be a number, not {value!r}") from None
+    return cast("FaultOptions", options)  # read by name just above
 
 
 _READERS: Final[dict[str, Callable[[str], object]]] = {

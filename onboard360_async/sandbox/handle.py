@@ -76,15 +76,15 @@ class Sandbox:
             Clock(clock, now),
             keys=checked_keys(api_keys, allow_live_keys=allow_live_keys),
             campaigns=campaigns,
+            allow_remote=allow_remote,
         )
         self._db = db
         self._port = port
         self._new_id = new_id
         self._new_code = new_code
         self._link_origin = link_origin
-        self._allow_remote = allow_remote
         for webhook in [webhooks] if isinstance(webhooks, str) else webhooks:
-            self._add_webhook(Webhook(url=webhook) if isinstance(webhook, str) else webhook)
+            self._desk.add_webhook(Webhook(url=webhook) if isinstance(webhook, str) else webhook)
         self._running: Running | None = None
         self._thread: LoopThread | None = None
 
@@ -252,20 +252,12 @@ class Sandbox:
     def add_webhook(self, url: str, **options: Unpack[WebhookOptions]) -> Webhook:
         """From now on what happens is sent there; ValueError for what cannot be meant, and for other machines.
 
-        `secret` signs (a new one, to be read from the result), `events` are sent (all). `retries` "none", "standard"
-        or the seconds before each, times `time_scale`. `duplicates`: how many times more each is sent. `reorder`: the
-        probability, with `seed`, that one is held back until the next is sent. `tamper`: one of `TAMPERINGS`.
+        `secret` signs (a new one, to be read from the result; of several each does), `events` are sent (all). `retries`
+        "none", "standard" or the seconds before each, times `time_scale`. `duplicates`: how many times more each is
+        sent. `reorder`: the probability, with `seed`, that one is held back until the next is sent. `tamper`: one of
+        `TAMPERINGS`.
         """
-        return self._add_webhook(Webhook(url=url, **options))
-
-    def _add_webhook(self, webhook: Webhook) -> Webhook:
-        if not (webhook.is_local or self._allow_remote):
-            raise ValueError(
-                "webhooks are sent to this machine only (localhost, 127.0.0.1 or [::1]), unless other machines are"
-                " allowed (allow_remote=True, --allow-remote)"
-            )
-        self._desk.deliveries.add_webhook(webhook)
-        return webhook
+        return self._desk.add_webhook(Webhook(url=url, **options))
 
     @property
     def deliveries(self) -> list[Delivery]:
@@ -344,7 +336,7 @@ class Sandbox:
                 self._db, now=self._desk.clock.now, clock=self._desk.clock, new_id=self._new_id, new_code=self._new_code
             )
             undo.callback(store.close)
-            self._desk.open(store, self._link_origin or url)
+            self._desk.open(store, url=url, origin=self._link_origin or url)
             undo.callback(self._desk.close)
             self._running = await Running.start(self._desk, listener, url)
             undo.pop_all()

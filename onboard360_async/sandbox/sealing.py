@@ -59,15 +59,16 @@ def node_form(value: object, *, separators: tuple[str, str] = _COMPACT) -> bytes
     return text.encode()
 
 
-def seal(event: Event, secret: str, tamper: str | None = None) -> Sealed:
-    """The body and the headers as documented; or, with one of `TAMPERINGS`, as that says."""
+def seal(event: Event, *secrets: str, tamper: str | None = None) -> Sealed:
+    """The body and the headers as documented, signed by each secret; or, with one of `TAMPERINGS`, as that says."""
     if tamper == "stale":
         event = evolve(event, timestamp=time_text(datetime.fromisoformat(event.timestamp) - _STALE))
     value = event.as_json()
     signed = _python_form(value) if tamper in ("python", "python-spaced") else node_form(value)
+    wrong = "-wrong" if tamper == "wrong-secret" else ""
     headers = {
         "Content-Type": "application/json",
-        _SIGNATURE: _signature(signed, f"{secret}-wrong" if tamper == "wrong-secret" else secret),
+        _SIGNATURE: ",".join(_signature(signed, f"{secret}{wrong}") for secret in secrets),
         _EVENT: event.name,
     }
     if tamper == "no-signature":

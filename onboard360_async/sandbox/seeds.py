@@ -45,7 +45,7 @@ def read_seed(data: object, store: Store) -> tuple[list[dict[str, Any]], list[tu
 
 
 def _items(data: Mapping[str, object], name: str) -> list[tuple[str, object]]:
-    items = data.get(name) or []
+    items = data.get(name, [])
     if not isinstance(items, list):
         raise ValueError(f"{name} must be a list")  # noqa: TRY004 - as all that is told
     return [(f"{name}[{number}]", item) for number, item in enumerate(items)]

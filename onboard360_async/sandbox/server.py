@@ -14,11 +14,13 @@ from aiohttp.typedefs import Handler
 
 from onboard360_async.sandbox import body
 from onboard360_async.sandbox.answers import campaign_json, client_json, envelope_extra, json_answer, problem
+from onboard360_async.sandbox.control import Control
 from onboard360_async.sandbox.desk import Desk
 from onboard360_async.sandbox.failing import Failing
 from onboard360_async.sandbox.faults import API_PATH, CLIENTS, OF_LISTINGS, Fault, parse_fault
 from onboard360_async.sandbox.listings import Listed, Listing, page_asked
 from onboard360_async.sandbox.store import StoredClient
+from onboard360_async.sandbox.switches import Switches
 
 __all__ = ["FAULT_HEADER", "Service"]
 
@@ -45,6 +47,7 @@ class Service:
         app.router.add_get(f"{API_PATH}/campaigns", self._list_campaigns, allow_head=False)
         app.router.add_get(CLIENTS, self._list_clients, allow_head=False)
         app.router.add_post(CLIENTS, self._add_client)
+        Control(self._desk).add_routes(app.router)
         return app
 
     async def stop(self) -> None:
@@ -57,7 +60,7 @@ class Service:
     @web.middleware
     async def _gate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith(f"{API_PATH}/"):
-            return await self._in_json(request, handler)
+            return await self._in_json(request, handler, Switches())
         at = self._desk.clock()
         key = self._key_of(request)
         entry = self._desk.recorder.arrived(
@@ -89,7 +92,7 @@ class Service:
             content = await request.read()
             fault = self._fault_for(request, content)
         except web.HTTPException as error:
-            return self._as_problem(error)
+            return self._as_problem(error, self._desk.switches)
         except web.RequestPayloadError:
             return self._problem(400, "Bad request", "The body is not encoded as its headers say.")
         except ConnectionError:
@@ -214,20 +217,22 @@ class Service:
     def _problem(self, status: int, error: str, details: str) -> web.Response:
         return problem(status, error, details, self._desk.switches)
 
-    async def _in_json(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+    async def _in_json(
+        self, request: web.Request, handler: Handler, switches: Switches | None = None
+    ) -> web.StreamResponse:
         """The handler's answer; UNDOCUMENTED: what has no route (404, 405) gets an error body as well."""
         try:
             return await handler(request)
         except web.HTTPException as error:
-            return self._as_problem(error)
+            return self._as_problem(error, switches or self._desk.switches)
 
-    def _as_problem(self, error: web.HTTPException) -> web.Response:
+    def _as_problem(self, error: web.HTTPException, switches: Switches) -> web.Response:
         details = {
             404: "There is nothing at this path.",
             405: "This path does not know this method.",
             413: f"A body may have {_MAX_BODY_BYTES} bytes.",
         }
-        answer = self._problem(error.status, error.reason, details.get(error.status, error.reason))
+        answer = problem(error.status, error.reason, details.get(error.status, error.reason), switches)
         if "Allow" in error.headers:
             answer.headers["Allow"] = error.headers["Allow"]
         return answer

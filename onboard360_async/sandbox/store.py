@@ -49,6 +49,7 @@ _PAGES: Final = {  # of each order: what lies between a client and the last one,
     "newest": ("seq < :after", "seq DESC"),
     "by-id": ("id > :after AND +seq <= :last", "id"),
 }
+_JOURNAL_MODES: Final = slice(18, 20)  # sqlite.org/fileformat.html: 1 for a journal, 2 for a log
 _INSERT: Final = "INSERT INTO clients VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) RETURNING *"
 _SEARCHED: Final = ("email", "first_name", "last_name", "company_name")
 _LAST_OF_ALL: Final = "SELECT max(seq) FROM (SELECT seq FROM clients ORDER BY seq LIMIT :number)"
@@ -165,7 +166,9 @@ class Store:
         with closing(sqlite3.connect(":memory:")) as copy:
             with self._lock:
                 self._db.backup(copy)
-            return copy.serialize()
+            image = bytearray(copy.serialize())
+        image[_JOURNAL_MODES] = b"\1\1"  # a file's says that it has a log beside it, which this has not
+        return bytes(image)
 
     def restore(self, snapshot: bytes) -> None:
         """Have the campaigns and clients of a snapshot, and no others; ValueError for what is none, nothing changed."""
@@ -174,7 +177,7 @@ class Store:
                 copy.deserialize(snapshot)
                 is_ours = _marks(copy) == (_APPLICATION, _VERSION)
                 is_ours = is_ours and copy.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-            except (sqlite3.Error, TypeError, OverflowError):
+            except (sqlite3.Error, TypeError, OverflowError, MemoryError):  # the last for no bytes at all
                 is_ours = False
             if not is_ours:
                 raise ValueError("this is no snapshot of a sandbox")

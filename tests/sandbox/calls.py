@@ -1,7 +1,10 @@
 """How these tests talk to the sandbox: plain aiohttp, one connection a call, nothing of the SDK."""
 
+import asyncio
 import json
+from collections.abc import Callable
 from contextlib import suppress
+from io import BytesIO
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -55,3 +58,23 @@ def is_problem(answer: Answer, status: int) -> bool:
     """Whether it is this status with the documented error body."""
     texts = list(answer.body.values())
     return answer.status == status and list(answer.body) == ["error", "details"] and all(map(str.strip, texts))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until something is so."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - nobody tells of it
+            await asyncio.sleep(0)
+
+
+async def control(sandbox: Sandbox, method: str, path: str, told: object = None, **options: Any) -> Answer:
+    """One request to the control API, with this value as its body."""
+    if told is not None:
+        options["data"] = BytesIO(told if isinstance(told, bytes) else json.dumps(told).encode())
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(method, f"{sandbox.url}/_sandbox{path}", **options) as answer,
+    ):
+        content = await answer.read()
+        is_json = answer.content_type == "application/json"
+        return Answer(answer.status, json.loads(content) if is_json else content, answer.headers)

@@ -14,7 +14,7 @@ from aiohttp import web
 from onboard360_async.sandbox import KINDS, Sandbox
 from onboard360_async.sandbox.faults import parse_fault
 from onboard360_async.sandbox.server import Service
-from tests.sandbox.calls import CAMPAIGN, Clock, add, call, is_problem
+from tests.sandbox.calls import CAMPAIGN, Clock, add, call, is_problem, until
 
 
 async def is_dropped(sandbox: Sandbox, method: str, path: str, **options: Any) -> bool:
@@ -419,3 +419,87 @@ def test_faults_are_read_from_text() -> None:
     for text in ("429:nth", "429:nth=", "429:nth=x", "429:moon=full", "429:nth=1,,"):
         with pytest.raises(ValueError, match="fault"):
             parse_fault(text)
+
+
+async def test_a_status_of_ones_own() -> None:
+    """With the documented error body or with this one, which is JSON if it looks so; nothing was done."""
+    async with Sandbox(limiter="off") as sandbox:
+        sandbox.add_fault("status", status=503, times=1)
+        sandbox.add_fault("status", status=200, body='{"clients": []}', times=2)
+        sandbox.add_fault("status", status=418, body="tea", times=3)
+        answers = [await add(sandbox) for _ in range(3)]
+        assert is_problem(answers[0], 503)
+        assert [(answer.status, answer.body, answer.headers["Content-Type"]) for answer in answers[1:]] == [
+            (200, {"clients": []}, "application/json; charset=utf-8"),
+            (200, {"clients": []}, "application/json; charset=utf-8"),
+        ]
+        assert ((await add(sandbox)).body, sandbox.clients()) == ("tea", [])
+
+
+async def test_garbage_a_wrong_type_and_a_redirect() -> None:
+    """Bytes that are no JSON, JSON that is said to be a page, and a sign-in page in place of the API."""
+    async with Sandbox(limiter="off") as sandbox:
+        garbage = await add(sandbox, fault="garbage")
+        assert (garbage.status, isinstance(garbage.body, str)) == (201, True)
+        assert garbage.headers["Content-Type"].startswith("application/json")
+        page = await add(sandbox, fault="wrong-type")
+        assert (page.status, page.headers["Content-Type"]) == (201, "text/html; charset=utf-8")
+        assert page.body["client"]["email"] == "john@example.com"
+        listing = await call(sandbox, "GET", "/clients", fault="wrong-type")
+        assert (listing.headers["Content-Type"][:9], len(listing.body["clients"])) == ("text/html", 2)
+        moved = await call(sandbox, "GET", "/clients", fault="redirect", allow_redirects=False)
+        assert (moved.status, moved.headers["Location"], len(sandbox.clients())) == (302, "/login", 2)
+
+
+async def test_an_answer_that_drips_comes_whole_and_late() -> None:
+    """Piece by piece over the delay, by the sandbox's clock: of a POST, and of a listing that would be streamed."""
+    async with Sandbox(limiter="off") as sandbox:
+        sandbox.clock.freeze()
+        sandbox.add_fault("slow-drip", delay_s=60)
+        for asked in (add(sandbox), call(sandbox, "GET", "/clients")):
+            answer = asyncio.create_task(asked)
+            steps = 0
+            while not answer.done():
+                await asyncio.sleep(0)
+                if sandbox.clock._sleepers:
+                    sandbox.clock.advance(1)
+                    steps += 1
+            body = (await answer).body
+            assert steps >= 55  # of 60 seconds
+            assert (body.get("client") or body["clients"][0])["email"] == "john@example.com"
+
+
+async def test_a_reader_that_loses_patience_makes_no_noise(caplog: pytest.LogCaptureFixture) -> None:
+    """It closes the connection in the middle of a drip; the sandbox's end or reset does not wait for it either."""
+    async with Sandbox(limiter="off") as sandbox:
+        sandbox.add_fault("slow-drip", method="GET", delay_s=3600)
+        reading = asyncio.create_task(call(sandbox, "GET", "/clients"))
+        await until(lambda: sandbox.clock._sleepers)
+        reading.cancel()
+        await asyncio.wait([reading])
+        waiting = asyncio.create_task(call(sandbox, "GET", "/clients"))
+        await until(lambda: len(sandbox.clock._sleepers) == 2)
+        sandbox.reset()
+        with pytest.raises(aiohttp.ClientError):
+            await waiting
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []
+
+
+async def test_a_truncated_answer_of_any_kind() -> None:
+    """A listing and an error, too: half of it comes, and the head says that it is not whole."""
+    async with Sandbox(limiter="off") as sandbox:
+        for method, path in (("GET", "/clients"), ("GET", "/campaigns"), ("DELETE", "/clients")):
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await call(sandbox, method, path, fault="truncated")
+
+
+def test_a_rule_tells_what_it_was_told() -> None:
+    """And how often it has struck; nothing that nobody said."""
+    with Sandbox(limiter="off") as sandbox:
+        sandbox.add_fault("delay", method="get", nth=2, delay_s=0.0)
+        for _ in range(3):
+            asyncio.run(call(sandbox, "GET", "/clients"))
+        (rule,) = sandbox.faults
+        assert rule.as_json().items() >= {"kind": "delay", "method": "GET", "nth": 2, "times": 1, "fired": 1}.items()
+        assert "email" not in rule.as_json()
+        assert rule.fired == 1

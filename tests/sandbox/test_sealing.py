@@ -98,7 +98,7 @@ WHO_ACCEPTS = {
 @pytest.mark.parametrize("tamper", TAMPERINGS)
 def test_who_accepts_what_was_tampered_with(tamper: str) -> None:
     """Each way fools those it is to fool, and no others."""
-    assert verdicts(seal(ZOE, SECRET, tamper)) == WHO_ACCEPTS[tamper]
+    assert verdicts(seal(ZOE, SECRET, tamper=tamper)) == WHO_ACCEPTS[tamper]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_who_accepts_what_was_tampered_with(tamper: str) -> None:
 )
 def test_what_each_tampering_changes(tamper: str, is_so: Callable[[Sealed, Sealed], bool]) -> None:
     """What its description says, and what it says is still the same event of the same client."""
-    bad, good = seal(ZOE, SECRET, tamper), seal(ZOE, SECRET)
+    bad, good = seal(ZOE, SECRET, tamper=tamper), seal(ZOE, SECRET)
     assert is_so(bad, good)
     value: dict[str, Any] = json.loads(bad.body)
     assert (value["event"], value["data"]) == ("client.created", ZOE.data)
@@ -128,5 +128,5 @@ def test_what_each_tampering_changes(tamper: str, is_so: Callable[[Sealed, Seale
 def test_a_changed_byte_is_another_second(second: int) -> None:
     """Whatever the last digit is, the time stays a time."""
     event = Event(name="client.created", client_id=None, data={}, timestamp=f"2024-01-15T09:00:5{second}Z")
-    changed = json.loads(seal(event, SECRET, "body").body)["timestamp"]
+    changed = json.loads(seal(event, SECRET, tamper="body").body)["timestamp"]
     assert changed == f"2024-01-15T09:00:5{(second + 1) % 10}Z"

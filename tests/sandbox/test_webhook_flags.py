@@ -35,7 +35,7 @@ def asked_for(monkeypatch: pytest.MonkeyPatch, *flags: str) -> dict[str, Any]:
 
 
 def switches(webhook: Webhook) -> dict[str, Any]:
-    return {each.name: getattr(webhook, each.name) for each in fields(Webhook) if each.name not in ("id", "secret")}
+    return {each.name: getattr(webhook, each.name) for each in fields(Webhook) if each.name not in ("id", "secrets")}
 
 
 def test_without_switches_the_endpoints_own_defaults_stand(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,93 @@
+"""What is told of a campaign that is published, and of a client who finishes."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from onboard360_async.sandbox import EVENTS, Sandbox, Webhook
+from onboard360_async.webhooks import ClientCompleted, FlowCreated, WebhookVerifier
+from tests.sandbox.calls import CAMPAIGN, JOHN, call
+from tests.sandbox.receiver import Receiver
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+async def test_what_flow_created_says() -> None:
+    """UNDOCUMENTED: the campaign, by the names that client.created has for it; the SDK reads it so."""
+    async with Receiver() as receiver, Sandbox(webhooks=[receiver.url], now=lambda: NOON) as sandbox:
+        id_ = sandbox.add_campaign("Zoë's <flow>")
+        await sandbox.delivered()
+        (got,) = receiver.got
+        assert json.loads(got.body) == {
+            "event": "flow.created",
+            "data": {"campaign_id": id_, "campaign_name": "Zoë's <flow>", "created_at": "2026-01-01T12:00:00Z"},
+            "timestamp": "2026-01-01T12:00:00Z",
+        }
+        event = WebhookVerifier(sandbox.webhooks[0].secret).verify(got.body, got.headers)
+    assert isinstance(event, FlowCreated)
+    assert (event.data.campaign_id, sorted(event.flags)) == (id_, ["old"])
+
+
+async def test_what_is_there_from_the_start_is_not_told() -> None:
+    """Neither the sandbox's own campaigns nor seeded ones."""
+    async with Receiver() as receiver, Sandbox(webhooks=[receiver.url], campaigns=["A"]) as sandbox:
+        sandbox.seed({"campaigns": ["B"]})
+        sandbox.reset()
+        await sandbox.delivered()
+        assert receiver.got == []
+
+
+async def test_what_client_completed_says() -> None:
+    """UNDOCUMENTED: what client.created said, dated when they finished; once, however often it is done."""
+    async with Receiver() as receiver, Sandbox(now=lambda: NOON) as sandbox:
+        created = (await call(sandbox, "POST", "/clients", json={**JOHN, "first_name": "John"})).body["client"]
+        sandbox.add_webhook(receiver.url, events=["client.completed"])
+        sandbox.clock.advance(60)
+        assert [sandbox.complete(created["id"]) for _ in range(3)] == [True, False, False]
+        await sandbox.delivered()
+        (got,) = receiver.got
+        value = json.loads(got.body)
+        data = {"client_id": created.pop("id"), "campaign_id": CAMPAIGN, "campaign_name": "Client Onboarding Flow"}
+        assert (value["event"], value["timestamp"]) == ("client.completed", "2026-01-01T12:01:00Z")
+        assert value["data"] == data | created
+        event = WebhookVerifier(sandbox.webhooks[0].secret).verify(got.body, got.headers)
+    assert isinstance(event, ClientCompleted)
+    assert (event.data.email, sorted(event.flags)) == ("john@example.com", ["old"])
+
+
+async def test_every_event_can_be_triggered() -> None:
+    """About the campaign or the client that is named, as often as one likes."""
+    async with Receiver() as receiver, Sandbox() as sandbox:
+        client_id = sandbox.add_client(CAMPAIGN, "a@example.com")
+        sandbox.add_webhook(receiver.url)
+        for event in EVENTS:
+            about = {"campaign_id": CAMPAIGN} if event == "flow.created" else {"client_id": client_id}
+            (delivery,) = sandbox.trigger(event, **about)
+            assert delivery.event == event
+        await sandbox.delivered()
+        assert sorted(json.loads(got.body)["event"] for got in receiver.got) == sorted(EVENTS)
+
+
+def test_nobody_unknown_finishes() -> None:
+    """ValueError, and no word to anybody."""
+    with Sandbox(webhooks=["http://127.0.0.1:9/"]) as sandbox:
+        with pytest.raises(ValueError, match="no client x"):
+            sandbox.complete("x")
+        assert sandbox.deliveries == []
+
+
+async def test_of_several_secrets_each_signs() -> None:
+    """UNDOCUMENTED: in one header, between commas; whoever knows one of them takes it, and nobody else."""
+    async with Receiver() as receiver, Sandbox() as sandbox:
+        webhook = sandbox.add_webhook(receiver.url, secret=["old", "new"])
+        assert (webhook.secret, webhook.secrets) == ("old", ("old", "new"))
+        sandbox.add_client(CAMPAIGN, "a@example.com")
+        await sandbox.delivered()
+        (got,) = receiver.got
+        assert got.headers["X-360onboard-Signature"].count("sha256=") == 2
+        for secret in ("old", "new"):
+            assert WebhookVerifier(secret).verify(got.body, got.headers).name == "client.created"
+    for bad in ([], ["ok", ""], ["ok", 5], 5):
+        with pytest.raises(ValueError, match="secret"):
+            Webhook(url="http://127.0.0.1:9/", secret=bad)
