@@ -147,6 +147,14 @@ def test_whoever_is_told_may_be_gone() -> None:
     del stream  # never closed, and still the hub did not mind
 
 
+async def test_a_closed_hub_opens_nothing() -> None:
+    """A page that comes while the sandbox ends is not kept waiting."""
+    hub, sections = Hub(), Sections(one="1")
+    await hub.close()
+    assert [piece async for piece in hub.pieces(sections)] == [f"retry: {RETRY_MS}\n\n".encode()]
+    assert sections.drawn == 0
+
+
 class Served:
     """A hub behind a server; `async with` it."""
 

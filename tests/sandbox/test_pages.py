@@ -21,7 +21,7 @@ from onboard360_async.sandbox.markup import Markup, html
 from onboard360_async.sandbox.pages import HEADERS
 from onboard360_async.sandbox.view import Asked
 from tests.sandbox.calls import CAMPAIGN, add, call
-from tests.sandbox.receiver import Receiver, answers
+from tests.sandbox.receiver import Receiver, Stuck, answers
 
 SCRIPT = "<script>alert(1)</script>"
 HOSTILE = f"\"'>{SCRIPT}<img src=x onerror=alert(1)>&lt;\0\ud800\u202e{{asked}}"
@@ -313,6 +313,18 @@ async def test_deliveries_are_listed_with_every_attempt() -> None:
         assert "No delivery is like that" in (await get(sandbox, "/?state=pending")).page.text
 
 
+async def test_what_is_under_way_has_no_attempt_yet() -> None:
+    """Of a delivery whose answer is awaited."""
+    stuck = Stuck()
+    async with Receiver(stuck) as receiver, Sandbox(webhooks=[receiver.url]) as sandbox:
+        sandbox.add_client(CAMPAIGN, "ada@example.com")
+        await receiver.until(1)
+        text = (await get(sandbox)).page.text
+        assert "pendingnone yet" in text
+        stuck.freed.set()
+        await sandbox.delivered()
+
+
 async def test_clients_are_found_and_turned_over(sandbox: Sandbox) -> None:
     """Fifty at most, the newest first; older ones by a link, which keeps what was looked for."""
     other = sandbox.add_campaign("Other")
@@ -421,6 +433,13 @@ async def test_a_form_leads_back_to_what_was_shown(sandbox: Sandbox) -> None:
     assert back.query.startswith(asked.removeprefix("?"))
     assert "The campaign is published." in (await get(sandbox, sent.headers["Location"])).text
     assert "The campaign is published." not in (await get(sandbox, sent.headers["Location"])).text
+
+
+async def test_a_notice_that_nobody_fetches_is_forgotten(sandbox: Sandbox) -> None:
+    """After a hundred others, so that they never fill the memory."""
+    sent = [await get(sandbox, f"{ACTIONS}/clear-faults", method="POST") for _ in range(101)]
+    shown = [(await get(sandbox, sent[number].headers["Location"])).text for number in (0, 1)]
+    assert ["No fault is in force any more." in text for text in shown] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -635,4 +654,6 @@ async def test_open_pages_do_not_hold_up_the_end() -> None:
         async with Sandbox() as sandbox:
             answer = await session.get(f"{sandbox.url}/_page/live")
             await answer.content.readuntil(b"\n\n")
+            assert len(sandbox._desk.on_change) == 1
         assert b"event: sections" in await answer.content.read()
+        assert sandbox._desk.on_change == []
