@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import budget, imports, rates, stores, webhooks
+from benchmarks import budget, imports, rates, sandbox, stores, webhooks
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
     "rates": lambda _: asyncio.run(rates.main()),
@@ -12,6 +12,7 @@ BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
     "stores": stores.main,
     "imports": imports.main,
     "webhooks": webhooks.main,
+    "sandbox": sandbox.main,
 }
 
 

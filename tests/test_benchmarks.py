@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import budget, endpoints, webhooks
+from benchmarks import budget, endpoints, sandbox, webhooks
 from benchmarks.clients import CLIENTS, OURS, Client, chosen
 from benchmarks.matrix import SERVERS, print_head, print_row, row_of, spread
 from benchmarks.minute import Job, play
@@ -90,6 +90,13 @@ async def test_an_inbox_acknowledges_all_that_it_is_given() -> None:
     """Fewer than may wait at once, too."""
     events = [client_created(client_id=str(number)) for number in range(5)]
     assert await endpoints.acknowledged(16, list(events)) > 0
+
+
+async def test_the_sandbox_is_measured_beside_a_bare_server() -> None:
+    """Each figure is there, of a few rounds and clients; whatever is not answered would end the benchmark."""
+    assert list(sandbox.started(1)) == ["python", "bare", "sandbox"]
+    assert min(*await sandbox.created(2, 5, 2)) > 0
+    assert sandbox.reset(2, 1) > 0
 
 
 def test_the_pictures_are_there_and_small() -> None:

@@ -74,7 +74,7 @@ def _parser() -> _Parser:
     add("--limit", type=int, help=f"requests of a key per window ({LIMIT})")
     add("--window", dest="window_s", type=float, metavar="SECONDS", help=f"length of the window ({WINDOW_S:g})")
     add("--limiter", choices=tuple(LIMITERS), help="how the window is cut, see below (sliding)")
-    add("--count-refused", action="store_true", default=None, help="requests answered with 429 count, too")
+    add("--count-refused", action=argparse.BooleanOptionalAction, help="whether requests answered with 429 count, too")
     add("--db", default=":memory:", metavar="FILE", help="keep campaigns and clients in this file")
     add("--seed", metavar="FILE", help='campaigns and clients to begin with: {"campaigns": […], "clients": […]}')
     add("--key", action="append", metavar="KEY", help="an API key to serve, may be repeated (a new sk_test_ key)")
@@ -106,7 +106,7 @@ def _add_switches(parser: argparse.ArgumentParser) -> None:
         elif name == "retry_after":  # it needs no word: `--retry-after` was there before the others were
             group.add_argument(flag, nargs="?", const="seconds", choices=choices, help=f"{meaning} ({choices[0]})")
         elif False in choices:
-            group.add_argument(flag, action="store_true", default=None, help=meaning)
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, help=meaning)
         else:
             group.add_argument(flag, type=type(choices[0]), choices=choices, help=f"{meaning} ({choices[0]})")
 

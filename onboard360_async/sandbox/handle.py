@@ -267,8 +267,8 @@ class Sandbox:
     async def delivered(self) -> None:
         """Wait until no delivery is pending; what is held back is sent now.
 
-        All retries included: with the "standard" ones of an endpoint that never answers 2xx that is more than an
-        hour, unless a `time_scale` shortens it.
+        All retries included: with the "standard" ones of an endpoint that never answers 2xx that is more than three
+        days, unless the clock is set forward or a `time_scale` shortens it.
         """
         import asyncio  # only here, so that importing the sandbox does not cost it
 

@@ -140,6 +140,7 @@ class Store:
             raise StoreError("it is a database of something else, or of another version of the sandbox")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("PRAGMA secure_delete = OFF")  # a reset is to be fast, and nobody here is a secret
         if is_new:
             self._db.executescript(_TABLES)
         elif _marks(self._db)[1] == 1:

@@ -14,9 +14,10 @@ from onboard360_async.sandbox.sealing import TAMPERINGS
 
 __all__ = ["RETRIES", "Webhook", "WebhookOptions"]
 
-# UNDOCUMENTED: whether and when the service sends again; seconds after each failed attempt, "standard" is our choice.
+# UNDOCUMENTED: whether and when the service sends again; seconds after each failed attempt. "standard" is the schedule
+# that the Standard Webhooks specification gives as its example: nine times more within about three days.
 # Pinned by tests/sandbox/test_deliveries.py (test_the_named_retries).
-RETRIES: Final = {"none": (), "standard": (5.0, 30.0, 120.0, 600.0, 3600.0)}
+RETRIES: Final = {"none": (), "standard": (5.0, 300.0, 1800.0, 7200.0, 18e3, 36e3, 50.4e3, 72e3, 86.4e3)}
 _URL: Final = re.compile(
     r"https?://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?([/?#]\S*)?", re.IGNORECASE
 )

@@ -67,6 +67,12 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
+async def some_turns() -> None:
+    """Let the loop turn some times: whatever could happen at once has happened."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
 async def control(sandbox: Sandbox, method: str, path: str, told: object = None, **options: Any) -> Answer:
     """One request to the control API, with this value as its body."""
     if told is not None:

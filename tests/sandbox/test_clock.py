@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from onboard360_async.sandbox import Clock as SandboxClock
 from onboard360_async.sandbox import Sandbox
-from tests.sandbox.calls import CAMPAIGN, Clock, add, call, until
+from tests.sandbox.calls import CAMPAIGN, Clock, add, call, some_turns, until
 from tests.sandbox.receiver import Receiver, answers
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -82,14 +82,14 @@ async def test_whoever_sleeps_wakes_when_the_time_is_skipped() -> None:
     sleeping = asyncio.create_task(clock.sleep(3600))
     await asyncio.sleep(0)
     clock.advance(1800)
-    await asyncio.sleep(0.01)
+    await some_turns()
     assert not sleeping.done()
     clock.advance(1800)
     async with asyncio.timeout(10):
         await sleeping
     clock.freeze()
-    sleeping = asyncio.create_task(clock.sleep(0.000_1))
-    await asyncio.sleep(0.01)
+    sleeping = asyncio.create_task(clock.sleep(0.000_001))
+    await some_turns()
     assert not sleeping.done()
     clock.go_on()
     async with asyncio.timeout(10):

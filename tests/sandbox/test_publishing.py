@@ -9,6 +9,7 @@ from onboard360_async.sandbox import EVENTS, Sandbox, Webhook
 from onboard360_async.webhooks import ClientCompleted, FlowCreated, WebhookVerifier
 from tests.sandbox.calls import CAMPAIGN, JOHN, call
 from tests.sandbox.receiver import Receiver
+from tests.webhooks.nodejs import needs_node, node
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -91,3 +92,32 @@ async def test_of_several_secrets_each_signs() -> None:
     for bad in ([], ["ok", ""], ["ok", 5], 5):
         with pytest.raises(ValueError, match="secret"):
             Webhook(url="http://127.0.0.1:9/", secret=bad)
+
+
+@needs_node
+async def test_the_pages_node_sample_accepts_every_delivery() -> None:
+    """Played by Node itself: all three events, of people from everywhere, duplicates and resendings; and no forgery."""
+    odd = [  # names
+        "Zoë",
+        "Ngọc 👩🏽‍💻",
+        "a\u2028b\u007f\x00",
+        '<b>"O\'Brien" & Søn\\',
+        "नेहा",
+        "é".encode().decode("latin-1"),
+        "",
+    ]
+    async with Receiver() as receiver, Sandbox(limiter="off") as sandbox:
+        webhook = sandbox.add_webhook(receiver.url, duplicates=1)
+        for number, name in enumerate(odd):
+            campaign = sandbox.add_campaign(name)
+            about = {"campaign_id": campaign, "email": f"{name}{number}@example.com", "first_name": name}
+            created = (await call(sandbox, "POST", "/clients", json=about)).body["client"]
+            sandbox.complete(created["id"])
+        sandbox.resend(sandbox.deliveries[0].id)
+        await sandbox.delivered()
+        got = [(each.body.decode(), each.headers["X-360onboard-Signature"]) for each in receiver.got]
+    assert len(got) == len(odd) * 3 * 2 + 1
+    given = [{"body": body, "signature": signature, "secret": webhook.secret} for body, signature in got]
+    forged = {**given[0], "secret": "another"}
+    said = json.loads(node("accepts.mjs", "\n".join(map(json.dumps, [*given, forged])).encode()))
+    assert said == [True] * len(given) + [False]

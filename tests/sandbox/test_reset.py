@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from onboard360_async.sandbox import Sandbox
-from tests.sandbox.calls import CAMPAIGN, add, call, until
+from tests.sandbox.calls import CAMPAIGN, add, call, some_turns, until
 from tests.sandbox.receiver import Receiver, answers
 
 SEED = {
@@ -82,7 +82,8 @@ async def test_reset_drops_what_is_under_way() -> None:
             with pytest.raises(aiohttp.ServerDisconnectedError):
                 await task
         sandbox.clock.advance(7200)
-        await asyncio.sleep(0.02)
+        await some_turns()
+        assert (await call(sandbox, "GET", "/clients")).body["clients"] == []
         assert (sandbox.clients(), sandbox.deliveries, len(receiver.got)) == ([], [], 2)
         assert sandbox._running is not None
         assert sandbox._running.courier._tasks == set()

@@ -44,6 +44,26 @@ def test_no_json_value_is_a_500(values: list[Any]) -> None:
     asyncio.run(post_all())
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.lists(BODIES, min_size=1, max_size=3))
+def test_no_json_value_is_a_500_in_the_hostile_preset(values: list[Any]) -> None:
+    """Neither where the page is read otherwise: 200, 400 or 404, and every page of the listing can be read."""
+
+    async def post_all() -> None:
+        async with Sandbox(preset="hostile", limiter="off") as sandbox:
+            for value in values:
+                answer = await call(sandbox, "POST", "/clients", data=json.dumps(value).encode())
+                assert answer.status in (200, 400, 404)
+            listed, more = 0, "/clients"
+            while more:
+                page = (await call(sandbox, "GET", more)).body
+                listed += len(page["clients"])
+                more = f"/clients?cursor={page['next_cursor']}" if page["has_more"] else ""
+            assert listed == len(sandbox.clients())
+
+    asyncio.run(post_all())
+
+
 @given(st.binary(max_size=60) | BODIES.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_a_client_or_refused(content: bytes) -> None:
     """Reading a body gives a client or BodyError, and nothing else."""
