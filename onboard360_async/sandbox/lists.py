@@ -3,6 +3,7 @@
 No list is longer than `MOST_ROWS`, and no text in it than a few hundred characters. Knows not where they stand.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -26,6 +27,7 @@ _CODE_CHARS: Final = 24
 _NONE: Final = "\N{EN DASH}"
 _GOOD, _BAD, _OPEN = "good", "bad", "open"
 _OF_STATE: Final = {"delivered": _GOOD, "failed": _BAD}
+_SECRET: Final = re.compile(r"((?:sk|whsec)_(?:live|test)_)\w+")  # somebody put a key where it does not belong
 _ADD_WEBHOOK: Final = "onboard360 sandbox --webhook http://127.0.0.1:8000/hook"
 
 
@@ -190,7 +192,7 @@ def _request(view: View, request: RequestRecord) -> Markup:
         "</tr>",
         time=_time(view.date(request.at), view.now),
         method=shortened(request.method, _CODE_CHARS),
-        path=shortened(f"{request.path}?{request.query}" if request.query else request.path),
+        path=shortened(_SECRET.sub(r"\1…", f"{request.path}?{request.query}" if request.query else request.path)),
         status=_pill(kind, "no answer" if request.status is None else str(request.status)),
     )
 

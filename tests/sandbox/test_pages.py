@@ -218,14 +218,23 @@ async def test_keys_and_secrets_are_never_shown() -> None:
     async with Receiver() as receiver, Sandbox(webhooks=[f"{receiver.url}?token=t0ken"]) as sandbox:
         sandbox.add_client(CAMPAIGN, "a@example.com")
         await add(sandbox)
-        await call(sandbox, "GET", "/campaigns", key="sk_test_wrong")
+        await call(sandbox, "GET", "/campaigns", key="sk_test_0ther")
+        await call(sandbox, "GET", "/clients", params={"key": sandbox.api_key})
         await sandbox.delivered()
         for text in (
             (await get(sandbox)).text,
             await first_event(sandbox),
             (await get(sandbox, link_of(sandbox))).text,
         ):
-            for secret in (sandbox.api_key, "sk_test", sandbox.webhooks[0].secret, "whsec", "t0ken", "Bearer sk"):
+            for secret in (
+                sandbox.api_key,
+                sandbox.api_key[8:],
+                "0ther",
+                sandbox.webhooks[0].secret,
+                "whsec",
+                "t0ken",
+                "Bearer sk",
+            ):
                 assert secret not in text
         assert f"{receiver.url}</code>" in (await get(sandbox)).text
 
