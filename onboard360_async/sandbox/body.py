@@ -52,6 +52,7 @@ def check(fields: Mapping[str, object]) -> NewClient:
     UNDOCUMENTED: what makes a field bad; we take other types than text, half characters (lone surrogates) and an
     email without @.
     """
+    fields = {**dict.fromkeys(_REQUIRED), **fields}
     unknown = fields.keys() - {*_REQUIRED, *_OPTIONAL}
     if unknown:
         raise BodyError(f"A client has no field {min(unknown)!r}.")

@@ -173,7 +173,7 @@ class Control:
 
     async def _add_client(self, request: web.Request) -> object:
         told = await _told(request)
-        return {"client": self._client(self._desk.add_client({"campaign_id": None, "email": None, **told}))}
+        return {"client": self._client(self._desk.add_client(told))}
 
     def _client(self, client: StoredClient) -> dict[str, object]:
         return {**client.as_json(origin=self._desk.origin), "completed_at": client.completed_at}

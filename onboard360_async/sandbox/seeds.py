@@ -72,7 +72,7 @@ def _client(place: str, value: object, known: Mapping[str, str], by_name: Mappin
     if len(known) == 1:
         fields.setdefault("campaign_id", next(iter(known)))
     try:
-        new = body.check({"campaign_id": None, "email": None, **fields})
+        new = body.check(fields)
     except ValueError as error:
         raise ValueError(f"{place}: {error}") from None
     if new.campaign_id not in known:

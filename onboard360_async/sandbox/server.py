@@ -19,6 +19,7 @@ from onboard360_async.sandbox.desk import Desk
 from onboard360_async.sandbox.failing import Failing
 from onboard360_async.sandbox.faults import API_PATH, CLIENTS, OF_LISTINGS, Fault, parse_fault
 from onboard360_async.sandbox.listings import Listed, Listing, page_asked
+from onboard360_async.sandbox.pages import Pages
 from onboard360_async.sandbox.store import StoredClient
 from onboard360_async.sandbox.switches import Switches
 
@@ -40,6 +41,7 @@ class Service:
         self._desk = desk
         self._failing = Failing(desk.clock)
         desk.on_reset.append(self._failing.drop)
+        self._pages = Pages(desk)
 
     def application(self) -> web.Application:
         """The routes, with the gate before them."""
@@ -48,11 +50,13 @@ class Service:
         app.router.add_get(CLIENTS, self._list_clients, allow_head=False)
         app.router.add_post(CLIENTS, self._add_client)
         Control(self._desk).add_routes(app.router)
+        self._pages.add_routes(app.router)
         return app
 
     async def stop(self) -> None:
         """Wait for nothing any longer: what hangs is dropped."""
         self._desk.on_reset.remove(self._failing.drop)
+        await self._pages.close()
         await self._failing.stop()
 
     # --- before the calls ---

@@ -51,7 +51,8 @@ _PAGES: Final = {  # of each order: what lies between a client and the last one,
 }
 _JOURNAL_MODES: Final = slice(18, 20)  # sqlite.org/fileformat.html: 1 for a journal, 2 for a log
 _INSERT: Final = "INSERT INTO clients VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) RETURNING *"
-_SEARCHED: Final = ("email", "first_name", "last_name", "company_name")
+_NAMES: Final = ("first_name", "last_name", "company_name")
+_SEARCHED: Final = " || ' ' || ".join(("email", *(f"ifnull({name}, '')" for name in _NAMES)))
 _LAST_OF_ALL: Final = "SELECT max(seq) FROM (SELECT seq FROM clients ORDER BY seq LIMIT :number)"
 _LAST_OF_ONE: Final = (
     "SELECT max(seq) FROM (SELECT seq FROM clients WHERE campaign_id = :campaign ORDER BY seq LIMIT :number)"
@@ -347,8 +348,8 @@ class Store:
         values: list[object] = [value for value in wheres.values() if value is not None]
         where = " AND ".join(["1", *(where for where, value in wheres.items() if value is not None)])
         if text:
-            where += f" AND ({' OR '.join(f'instr(lower({name}), lower(?))' for name in _SEARCHED)})"
-            values += [text] * len(_SEARCHED)
+            where += f" AND instr(lower({_SEARCHED}), lower(?))"
+            values.append(text)
         query = f"SELECT * FROM clients WHERE {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - our own words
         with self._lock:
             return [StoredClient._make(row) for row in self._db.execute(query, (*values, most))]
