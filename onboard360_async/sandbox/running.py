@@ -101,7 +101,14 @@ class LoopThread:
         self._thread.join()
 
     def _run(self) -> None:
-        asyncio.run(self._live())
+        living = self._live()
+        try:
+            asyncio.run(living)
+        except BaseException as error:
+            living.close()
+            if self._ready.done():
+                raise
+            self._ready.set_exception(error)  # no loop could be made, where a plugin forbids sockets
 
     async def _live(self) -> None:
         try:

@@ -145,3 +145,14 @@ async def test_a_port_may_be_chosen_and_taken_again_at_once(unused_tcp_port: int
         async with Sandbox(port=unused_tcp_port) as sandbox:
             assert sandbox.url == f"http://127.0.0.1:{unused_tcp_port}"
             assert (await call(sandbox, "GET", "/campaigns")).status == 200
+
+
+def test_a_thread_that_gets_no_loop_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a plugin of pytest forbids sockets: the error is the caller's, and nobody waits for ever."""
+
+    def forbidden(_: object) -> None:
+        raise RuntimeError("no sockets here")
+
+    monkeypatch.setattr("onboard360_async.sandbox.running.asyncio.run", forbidden)
+    with pytest.raises(RuntimeError, match="no sockets here"), Sandbox():
+        pass
