@@ -43,8 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         flags = _parser().parse_args(argv)
         secret = _secret(flags.secret_file)
-        seed = None if flags.seed is None else _seed(flags.seed)
-        asyncio.run(_serve(_sandbox(flags, secret), seed, is_new_secret=secret is None))
+        asyncio.run(_serve(_sandbox(flags, secret), is_new_secret=secret is None))
     except SystemExit:  # argparse, after --help
         return _DONE
     except KeyboardInterrupt:  # before anything was served
@@ -76,7 +75,12 @@ def _parser() -> _Parser:
     add("--limiter", choices=tuple(LIMITERS), help="how the window is cut, see below (sliding)")
     add("--count-refused", action=argparse.BooleanOptionalAction, help="whether requests answered with 429 count, too")
     add("--db", default=":memory:", metavar="FILE", help="keep campaigns and clients in this file")
-    add("--seed", metavar="FILE", help='campaigns and clients to begin with: {"campaigns": […], "clients": […]}')
+    add(
+        "--seed",
+        metavar="FILE",
+        help='campaigns and clients to begin with, also after each reset: {"campaigns": […], "clients": […]};'
+        " a --db that was used before does without it",
+    )
     add("--key", action="append", metavar="KEY", help="an API key to serve, may be repeated (a new sk_test_ key)")
     add("--allow-live-keys", action="store_true", help="serve keys that begin with sk_live_, too")
     add("--campaign", action="append", metavar="NAME", help="a campaign to publish, may be repeated")
@@ -202,6 +206,7 @@ def _sandbox(flags: argparse.Namespace, secret: str | None) -> Sandbox:
         db=flags.db,
         port=flags.port,
         campaigns=flags.campaign,
+        seed=None if flags.seed is None else _seed(flags.seed),
         allow_live_keys=flags.allow_live_keys,
         webhooks=_webhooks(flags, secret),
         allow_remote=flags.allow_remote,
@@ -222,13 +227,11 @@ def _seed(path: str) -> object:
         raise _UsageError(f"the seed {path} is no JSON") from None
 
 
-async def _serve(sandbox: Sandbox, seed: object, *, is_new_secret: bool) -> None:
+async def _serve(sandbox: Sandbox, *, is_new_secret: bool) -> None:
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     with _on_signals(lambda: loop.call_soon_threadsafe(stopped.set)):
         async with sandbox:
-            if seed is not None:
-                sandbox.seed(seed)
             sys.stdout.write(
                 f"360Onboard sandbox on {sandbox.url} (Ctrl-C ends it), key {sandbox.api_key}\n"
                 f"page: {sandbox.url}/\n\n"

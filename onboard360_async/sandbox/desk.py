@@ -38,6 +38,7 @@ class Desk:
         *,
         keys: Iterable[str],
         campaigns: Iterable[str | tuple[str, str]] | None,
+        seed: object,
         allow_remote: bool,
     ) -> None:
         self.clock = clock
@@ -52,6 +53,7 @@ class Desk:
         self.url = ""  # where it listens
         self.origin = ""  # of links
         self._allow_remote = allow_remote
+        self._seed = seed
         self._campaigns = None if campaigns is None else list(campaigns)
         self._store: Store | None = None
         self._begin: Callable[[], None] = lambda: None
@@ -76,10 +78,11 @@ class Desk:
     # --- from beginning to end ---
 
     def open(self, store: Store, *, url: str, origin: str) -> None:
-        """From now on this is the state; it gets the campaigns that it does not have yet."""
+        """From now on this is the state; it gets the campaigns that it does not have yet, and the seed if it is new."""
         self._store, self.url, self.origin = store, url, origin
+        is_new = not store.campaigns()
         try:
-            self._fill(store)
+            self._fill(store, is_new=is_new)
         except BaseException:
             self._store = None
             raise
@@ -111,16 +114,18 @@ class Desk:
         self.clock.reset()
         self.recorder.clear()
         self._begin()
-        self._fill(self.store)
+        self._fill(self.store, is_new=True)
         self.changed()
 
-    def _fill(self, store: Store) -> None:
+    def _fill(self, store: Store, *, is_new: bool) -> None:
         for campaign in self._campaigns or ():
             id_, name = (None, campaign) if isinstance(campaign, str) else campaign
             if not store.has_campaign(id_=id_, name=name if id_ is None else None):  # a file may hold it already
                 store.add_campaign(name, id_)
         if self._campaigns is None and not store.campaigns():
             store.add_campaign(*_PAGE_CAMPAIGN, **_PAGE_DATES)
+        if is_new and self._seed is not None:
+            self.seed(self._seed)
 
     def changed(self) -> None:
         """Tell those who listen."""

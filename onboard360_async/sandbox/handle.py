@@ -37,7 +37,8 @@ class Sandbox:
     open. `limit` requests of a key in `window_s` seconds, counted as the `limiter` (`LIMITERS`) does; `count_refused`
     counts 429s too. `clock` (seconds) and `now` are what the sandbox's own clock runs by, `new_id` and `new_code` name
     what is created, and must not repeat themselves. `db` is a file that keeps the state, `port` 0 a free one,
-    `link_origin` where links lead (to the sandbox itself). `campaigns` are names, or pairs of id and name.
+    `link_origin` where links lead (to the sandbox itself). `campaigns` are names, or pairs of id and name; `seed` is
+    what `seed()` takes, there from the start and after each reset; a `db` that was used before does without it.
     Keys that begin with `sk_live_` are refused unless `allow_live_keys`: they have no place in a double. `webhooks`
     are URLs or `Webhook`s, see `add_webhook`; those of other machines are refused unless `allow_remote`.
 
@@ -61,6 +62,7 @@ class Sandbox:
         new_id: Callable[[], str] = lambda: str(uuid.uuid4()),
         new_code: Callable[[], str] = lambda: "".join(secrets.choice(_CODE_LETTERS) for _ in range(_CODE_CHARS)),
         campaigns: Iterable[str | tuple[str, str]] | None = None,
+        seed: object = None,
         allow_live_keys: bool = False,
         link_origin: str | None = None,
         webhooks: Iterable[str | Webhook] = (),
@@ -76,6 +78,7 @@ class Sandbox:
             Clock(clock, now),
             keys=checked_keys(api_keys, allow_live_keys=allow_live_keys),
             campaigns=campaigns,
+            seed=seed,
             allow_remote=allow_remote,
         )
         self._db = db

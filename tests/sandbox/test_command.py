@@ -2,6 +2,7 @@
 
 import http.client
 import inspect
+import json
 import os
 import re
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -88,6 +90,39 @@ def test_a_file_that_is_no_database_is_one_line_and_2(tmp_path: Path, capsys: py
     assert path.read_text() == "not a database " * 100
 
 
+@pytest.mark.parametrize(
+    ("seed", "expected"),
+    [(None, "No such file"), ("{", "no JSON"), ("[" * 100_000, "no JSON"), ('{"clients": [5]}', "clients[0]")],
+)
+def test_a_seed_that_cannot_be_used_is_one_line_and_2(
+    tmp_path: Path, seed: str | None, expected: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is not there, that is no JSON, and JSON that is no seed."""
+    path = tmp_path / "seed.json"
+    if seed is not None:
+        path.write_text(seed)
+    assert expected in complaint(capsys, "--port", "0", "--seed", str(path))
+
+
+def test_a_seed_and_a_file_by_flag(tmp_path: Path) -> None:
+    """The seed is there at the start and after a reset; started again with the same file, it does not come twice."""
+    (seed := tmp_path / "seed.json").write_text(
+        '{"campaigns": [{"id": "1", "name": "A"}], "clients": [{"campaign": "A", "email": "a@example.com"}]}'
+    )
+    for path, body in (("clients", None), ("reset", b""), ("clients", b'{"campaign_id": "1", "email": "b@x.yz"}')):
+        process, printed = started("--seed", str(seed), "--db", str(tmp_path / "state.db"))
+        with process:
+            url = re.findall(r"^page: (http://127\.0\.0\.1:\d+)/$", printed, re.MULTILINE)[0]
+            with urlopen(f"{url}/_sandbox/{path}", body):
+                pass
+            with urlopen(f"{url}/_sandbox/clients") as answer:
+                clients = json.load(answer)["clients"]
+            process.send_signal(signal.SIGTERM)
+            assert process.communicate(timeout=10)[1] == ""
+        assert [(client["email"], client["campaign_id"]) for client in clients][:1] == [("a@example.com", "1")]
+        assert len(clients) == (1 if path == "reset" or body is None else 2)
+
+
 def test_a_port_in_use_is_one_line_and_2(capsys: pytest.CaptureFixture[str]) -> None:
     """The port is named, and the flag that helps."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
@@ -97,7 +132,7 @@ def test_a_port_in_use_is_one_line_and_2(capsys: pytest.CaptureFixture[str]) -> 
     assert "--port" in refused
 
 
-def test_every_flag_reaches_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_flag_reaches_the_sandbox(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without flags the sandbox's own defaults stand; with flags, theirs."""
     made: list[dict[str, Any]] = []
 
@@ -110,7 +145,9 @@ def test_every_flag_reaches_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None
     flags = "--port 1 --limit 2 --window 3.5 --limiter off --count-refused --retry-after --db f --key a --key b"
     flags += " --preset hostile --paging link --page-size 7 --order newest --duplicate-email 409 --created-status 200"
     flags += " --unknown-campaign 400 --link-in-listings --blanks empty --error-body html --extra-fields --rate-limit"
-    main([*flags.split(), "--allow-live-keys", "--campaign", "C", "--campaign", "D", "--allow-remote"])
+    (seed := tmp_path / "seed.json").write_text('{"campaigns": ["A"]}', encoding="utf-8-sig")
+    flags += f" --seed {seed} --allow-live-keys --campaign C --campaign D --allow-remote"
+    main(flags.split())
     defaults = inspect.signature(Sandbox).parameters
     assert made[0] == {name: defaults[name].default for name in made[0]} | {"port": PORT}
     assert made[1] == {
@@ -136,6 +173,7 @@ def test_every_flag_reaches_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None
         "api_keys": ["a", "b"],
         "allow_live_keys": True,
         "campaigns": ["C", "D"],
+        "seed": {"campaigns": ["A"]},
         "webhooks": (),
         "allow_remote": True,
     }

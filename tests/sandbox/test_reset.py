@@ -148,6 +148,21 @@ def test_a_seed_is_stored_and_told_to_nobody() -> None:
         assert sandbox.seed({}) == {"campaigns": 0, "clients": 0}
 
 
+def test_a_seed_that_it_was_made_with_is_there_again(tmp_path: Path) -> None:
+    """After each reset, beside the campaigns; a file that was used before is left as it is."""
+    for is_first in (True, False):
+        with Sandbox(campaigns=["C"], seed=SEED, db=tmp_path / "a.db") as sandbox:
+            assert len(sandbox.clients()) == (2 if is_first else 3)
+            sandbox.seed({"campaigns": ["Late"]})
+            sandbox.reset()
+            assert [campaign.name for campaign in sandbox._desk.store.campaigns()] == ["C", "One", "Two"]
+            assert [client["email"] for client in sandbox.clients()] == ["a@example.com", "b@example.com"]
+            assert sandbox.deliveries == []
+            sandbox.add_client("2", "c@example.com")
+    with pytest.raises(ValueError, match="colour"), Sandbox(seed={"campaigns": [{"name": "x", "colour": 1}]}):
+        pass
+
+
 def test_a_client_of_the_only_campaign_need_not_name_it() -> None:
     """Of several it must."""
     with Sandbox() as sandbox:
