@@ -102,6 +102,18 @@ def test_what_is_assumed_is_pinned() -> None:
                 assert len(line.partition("UNDOCUMENTED:")[2].strip()) > 10, line
 
 
+def test_what_pins_an_assumption_is_there() -> None:
+    """A file of tests that is named in the package exists, and has the test that is named with it."""
+    named = [
+        found.groups()
+        for path in PACKAGE
+        for found in re.finditer(r"(tests/[\w/]+\.py)(?:\s+\((test_\w+))?", path.read_text())
+    ]
+    assert len(named) > 20
+    assert [file for file, _ in named if not (ROOT / file).exists()] == []
+    assert [test for file, test in named if test and f"def {test}(" not in (ROOT / file).read_text()] == []
+
+
 def test_pins_have_hashes_and_no_host() -> None:
     """They name packages, and no place to get them from; there is one set of them, and one of the benchmarks' peers."""
     for which in ("dev", "bench"):

@@ -53,7 +53,7 @@ def client_created(client: StoredClient, campaign: StoredCampaign, *, origin: st
 def client_completed(client: StoredClient, campaign: StoredCampaign, *, origin: str, timestamp: str) -> Event:
     """A client has finished onboarding.
 
-    UNDOCUMENTED: its data; we take that of `client.created`. Pinned by tests/sandbox/test_onboarding.py
+    UNDOCUMENTED: its data; we take that of `client.created`. Pinned by tests/sandbox/test_publishing.py
     (test_what_client_completed_says).
     """
     data = _of_client(client, campaign, origin)
@@ -64,7 +64,7 @@ def flow_created(campaign: StoredCampaign, *, timestamp: str) -> Event:
     """A campaign was published.
 
     UNDOCUMENTED: its data; we take the names that `client.created` has for the same things. Pinned by
-    tests/sandbox/test_onboarding.py (test_what_flow_created_says).
+    tests/sandbox/test_publishing.py (test_what_flow_created_says).
     """
     data: dict[str, str | None] = {
         "campaign_id": campaign.id,

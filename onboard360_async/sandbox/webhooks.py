@@ -95,7 +95,7 @@ class Webhook:
     id: str = field(factory=lambda: f"wh_{secrets.token_hex(6)}")
     url: str = field(repr=lambda url: repr(url.partition("?")[0]))  # a query may hold a secret
     # Generated if none is given. UNDOCUMENTED: how a secret is replaced; of several each signs, in one header, between
-    # commas. Pinned by tests/sandbox/test_webhooks.py (test_of_several_secrets_each_signs).
+    # commas. Pinned by tests/sandbox/test_publishing.py (test_of_several_secrets_each_signs).
     secrets: tuple[str, ...] = field(default=None, alias="secret", converter=_checked_secrets, repr=False)
     events: tuple[str, ...] = field(default=EVENTS, converter=_checked_events)  # the others are not sent here
     retries: tuple[float, ...] = field(default="standard", converter=_checked_retries)  # a name, or seconds before each
