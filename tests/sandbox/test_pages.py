@@ -660,8 +660,10 @@ async def test_a_page_is_small_however_much_there_is() -> None:
 
 @pytest.mark.parametrize("name", ["sandbox-page.png", "sandbox-onboarding.png"])
 def test_the_pictures_are_there_and_small(name: str) -> None:
-    """As tests/sandbox/pictures.py makes them, for the README."""
-    content = (Path(__file__).parents[2] / ".github" / "pictures" / name).read_bytes()
+    """As tests/sandbox/pictures.py makes them, and the README shows them."""
+    root = Path(__file__).parents[2]
+    content = (root / ".github" / "pictures" / name).read_bytes()
+    assert f"(.github/pictures/{name})" in (root / "README.md").read_text()
     assert content.startswith(b"\x89PNG")
     assert len(content) < 150_000
 
