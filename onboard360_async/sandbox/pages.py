@@ -275,8 +275,11 @@ def _deliveries(desk: Desk, asked: Asked) -> list[Delivery]:
 
 
 def _preset(settings: Settings) -> str:
-    usual = Settings(Minute(), Switches())
-    return next((name for name in PRESETS if settle(usual, name) == settings), "documented, with changes")
+    """The preset that this is, or the one that it differs from the least."""
+    usual, told = Settings(Minute(), Switches()), settings.as_json().items()
+    changes = {name: len(told - settle(usual, name).as_json().items()) for name in PRESETS}
+    nearest = min(changes, key=lambda name: changes[name])
+    return f"{nearest}, with changes" if changes[nearest] else nearest
 
 
 def _switched(settings: Settings) -> list[tuple[str, str]]:

@@ -277,6 +277,7 @@ async def test_the_state_is_told() -> None:
         assert "Presethostile" in (await get(sandbox)).page.text
         sandbox.configure(limiter="off")
         assert "Limiteroff" in (await get(sandbox)).page.text
+        assert "Presethostile, with changes" in (await get(sandbox)).page.text
         assert "no limit" in (await get(sandbox)).page.text
 
 
