@@ -150,9 +150,9 @@ def settle(before: Settings, preset: str | None = None, options: Mapping[str, ob
 
 
 def _preset(name: str) -> Mapping[str, object]:
-    if name in PRESETS:
+    if isinstance(name, str) and name in PRESETS:
         return PRESETS[name]
-    if not name.endswith(".json"):
+    if not (isinstance(name, str) and name.endswith(".json")):
         raise ValueError(f"there is no preset {name!r}; choose {' or '.join(PRESETS)}, or a file that ends in .json")
     try:
         found = json.loads(Path(name).read_text(encoding="utf-8-sig"))

@@ -43,7 +43,7 @@ def test_an_option_counts_more_than_a_preset() -> None:
 def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
     """As JSON of switches and of how requests are counted; what it does not name is as documented."""
     path = tmp_path / "ours.json"
-    path.write_text(json.dumps({"created_status": 200, "limiter": "fixed", "limit": 7}))
+    path.write_text(json.dumps({"created_status": 200, "limiter": "fixed", "limit": 7}), encoding="utf-8-sig")
     sandbox = Sandbox(preset=str(path))
     assert sandbox.switches == Switches(created_status=200)
     assert (sandbox.limiter.limiter, sandbox.limiter.limit, sandbox.limiter.window_s) == ("fixed", 7, 60.0)
@@ -53,6 +53,7 @@ def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
     ("content", "match"),
     [
         ("{", "no JSON"),
+        ("[" * 100_000, "no JSON"),
         ("[]", "object"),
         ('{"pagging": "link"}', "pagging"),
         ('{"limit": "many"}', "limit"),
@@ -74,6 +75,7 @@ def test_a_file_that_is_no_preset_is_refused(tmp_path: Path, content: str, match
     [
         ({"preset": "nice"}, "documented or hostile"),
         ({"preset": "nowhere.json"}, "nowhere.json"),
+        ({"preset": ["hostile"]}, "documented or hostile"),
         ({"paging": "scroll"}, "none, link, cursor, page"),
         ({"created_status": 202}, "201, 200"),
         ({"extra_fields": "maybe"}, "false, true"),
