@@ -56,6 +56,15 @@ async def test_all_pages_are_the_whole_listing(paging: Any, order: Any) -> None:
 
 
 @pytest.mark.parametrize("paging", ["link", "cursor", "page"])
+async def test_pages_that_are_written_in_several_pieces_are_whole(paging: Any) -> None:
+    """However long the names are."""
+    async with Sandbox(paging=paging, page_size=7, limiter="off") as sandbox:
+        campaign = sandbox._desk.store.campaigns()[0].id
+        ids = [sandbox.add_client(campaign, f"p{number}@example.com", phone="5" * 9000) for number in range(20)]
+        assert await pages(sandbox) == [ids[:7], ids[7:14], ids[14:]]
+
+
+@pytest.mark.parametrize("paging", ["link", "cursor", "page"])
 async def test_a_listing_of_nobody_is_one_empty_page(paging: Any) -> None:
     """It says that nothing follows."""
     async with Sandbox(paging=paging) as sandbox:
@@ -89,13 +98,23 @@ async def test_a_page_that_was_never_told_of_is_a_400(paging: Any, asked: str) -
         assert (answer.status, list(answer.body)) == (400, ["error", "details"])
 
 
-async def test_pages_take_from_the_limit_and_meet_faults() -> None:
-    """Each is a request like any other, and a listing that is cut or stale is so in pages, too."""
-    async with Sandbox(paging="page", page_size=2, limit=3) as sandbox:
+async def test_pages_take_from_the_limit() -> None:
+    """Each is a request like any other."""
+    async with Sandbox(paging="page", limit=3) as sandbox:
+        statuses = [(await call(sandbox, "GET", "/clients?page=1")).status for _ in range(4)]
+        assert statuses == [200, 200, 200, 429]
+
+
+@pytest.mark.parametrize("paging", ["link", "cursor", "page"])
+async def test_a_listing_that_is_cut_is_so_in_pages_too(paging: Any) -> None:
+    """It ends where it is cut, and does not say that more follow."""
+    async with Sandbox(paging=paging, page_size=2, limiter="off") as sandbox:
         campaign = sandbox._desk.store.campaigns()[0].id
         for number in range(6):
             sandbox.add_client(campaign, f"p{number}@example.com")
-        sandbox.add_fault("cut-listing", keep=3)
-        assert [len(page) for page in await pages(sandbox)] == [2, 1]
-        assert (await call(sandbox, "GET", "/clients?page=3")).body["clients"] == []
-        assert (await call(sandbox, "GET", "/clients")).status == 429
+        for keep, sizes in ((3, [2, 1]), (4, [2, 2]), (1, [1])):
+            sandbox.clear_faults()
+            sandbox.add_fault("cut-listing", keep=keep)
+            assert [len(page) for page in await pages(sandbox)] == sizes
+        if paging == "page":
+            assert (await call(sandbox, "GET", "/clients?page=3")).body["clients"] == []
