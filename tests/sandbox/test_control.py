@@ -85,6 +85,16 @@ async def test_faults() -> None:
         assert (await add(sandbox)).status == 201
 
 
+async def test_a_body_may_be_only_so_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seed that is larger is a 400 that says how large it may be, and nothing of it is stored."""
+    monkeypatch.setattr("onboard360_async.sandbox.control._MAX_BODY_BYTES", 100)
+    async with Sandbox() as sandbox:
+        answer = await control(sandbox, "POST", "/seed", {"campaigns": ["x" * 100]})
+        assert is_problem(answer, 400)
+        assert "100 bytes" in answer.body["details"]
+        assert len((await told(sandbox, "GET", "/campaigns"))["campaigns"]) == 1
+
+
 async def test_keys_and_requests() -> None:
     """A new key, and what reached the API; the control API itself is not among it, nor counted."""
     async with Sandbox(limit=1) as sandbox:
@@ -133,7 +143,12 @@ async def test_webhooks_and_deliveries() -> None:
         assert first["headers"]["X-360onboard-Event"] == "client.created"
         again = await told(sandbox, "POST", f"/deliveries/{first['id']}/resend")
         assert (again["copy_of"], again["body"]) == (first["id"], first["body"])
-        for query, id_ in (("event=client.completed", second["id"]), ("state=failed&last=1", again["id"])):
+        other = sandbox.add_client(CAMPAIGN, "bob@example.com")
+        for query, id_ in (
+            ("event=client.completed", second["id"]),
+            (f"client_id={other}", sandbox.deliveries[-1].id),
+            ("state=failed&last=1", sandbox.deliveries[-1].id),
+        ):
             await told(sandbox, "POST", "/delivered")
             found = (await told(sandbox, "GET", f"/deliveries?{query}"))["deliveries"]
             assert [delivery["id"] for delivery in found] == [id_]
@@ -169,7 +184,7 @@ async def test_openapi() -> None:
         ("POST", "/switches", {"moon": 1}, "moon"),
         ("POST", "/switches", {"paging": "x"}, "cursor"),
         ("POST", "/switches", {"preset": 5}, "preset"),
-        ("POST", "/switches", {"preset": "/etc/x.json"}, "preset"),
+        ("POST", "/switches", {"preset": "/etc/x.json"}, "a name"),  # no file is looked at
         ("POST", "/limiter", {"limit": "x"}, "limit"),
         ("POST", "/limiter", {"limit": 0}, "limit"),
         ("POST", "/limiter", {"limiter": "moon"}, "sliding"),
@@ -180,6 +195,7 @@ async def test_openapi() -> None:
         ("POST", "/faults", {"kind": "429", "moon": 1}, "moon"),
         ("POST", "/faults", {"kind": ["429"]}, "drop-before"),
         ("GET", "/requests?last=x", None, "last"),
+        ("GET", f"/clients?last={'9' * 20}", None, "last"),
         ("POST", "/campaigns", {}, "name"),
         ("POST", "/campaigns", {"name": "B", "id": CAMPAIGN}, "already"),
         ("POST", "/campaigns", {"name": "B", "id": 5}, "id"),

@@ -66,6 +66,11 @@ async def test_every_event_can_be_triggered() -> None:
             about = {"campaign_id": CAMPAIGN} if event == "flow.created" else {"client_id": client_id}
             (delivery,) = sandbox.trigger(event, **about)
             assert delivery.event == event
+            created_at = sandbox._desk.store.campaigns()[0].created_at
+            if event == "flow.created":  # when it was published, whenever it is told
+                assert (
+                    json.loads(delivery.body)["data"]["created_at"] == created_at != sandbox.clients()[0]["created_at"]
+                )
         await sandbox.delivered()
         assert sorted(json.loads(got.body)["event"] for got in receiver.got) == sorted(EVENTS)
 

@@ -163,6 +163,24 @@ def test_a_seed_that_it_was_made_with_is_there_again(tmp_path: Path) -> None:
         pass
 
 
+async def test_reset_gives_the_minute_back() -> None:
+    """Though nothing was changed of how it is counted, and no time has passed."""
+    async with Sandbox(limit=1) as sandbox:
+        for _ in range(2):
+            sandbox.clock.freeze()
+            assert [(await call(sandbox, "GET", "/clients")).status for _ in range(2)] == [200, 429]
+            sandbox.reset()
+        assert sandbox.refused == 0
+
+
+def test_of_campaigns_of_one_name_a_seed_means_the_first() -> None:
+    """And an id, where there is one, whatever the name."""
+    with Sandbox(campaigns=[("1", "A"), ("2", "A"), ("3", "B")]) as sandbox:
+        sandbox.seed({"clients": [{"campaign": "A", "email": "a@x.yz"}]})
+        sandbox.seed({"clients": [{"campaign": "A", "campaign_id": "3", "email": "b@x.yz"}]})
+        assert [client["campaign_id"] for client in sandbox.clients()] == ["1", "3"]
+
+
 def test_a_client_of_the_only_campaign_need_not_name_it() -> None:
     """Of several it must."""
     with Sandbox() as sandbox:
