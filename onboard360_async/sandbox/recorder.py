@@ -2,8 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Iterable
-from itertools import islice, takewhile
+from itertools import islice
 from typing import Final
 
 from attrs import define, frozen
@@ -57,21 +56,12 @@ class Recorder:
     def last(self, number: int) -> list[RequestRecord]:
         """The youngest of them, oldest first."""
         with self._lock:
-            return _records(islice(reversed(self._entries), number))
-
-    def since(self, at: float) -> list[RequestRecord]:
-        """Those that arrived at this second or later, oldest first."""
-        with self._lock:
-            return _records(takewhile(lambda entry: entry.at >= at, reversed(self._entries)))
+            return [_record(entry) for entry in islice(reversed(self._entries), number)][::-1]
 
     def clear(self) -> None:
         """Forget all of them."""
         with self._lock:
             self._entries.clear()
-
-
-def _records(youngest_first: Iterable[_Entry]) -> list[RequestRecord]:
-    return [_record(entry) for entry in youngest_first][::-1]
 
 
 def _record(entry: _Entry) -> RequestRecord:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from onboard360_async.sandbox import Sandbox
+from onboard360_async.sandbox import Sandbox, recorder
 from tests.sandbox.calls import Clock, call, is_problem
 
 
@@ -94,6 +94,16 @@ async def test_the_recorder_tells_all_in_order() -> None:
     assert (first.at, first.method, first.path, first.key) == (1000.0, "GET", "/api/v1/clients", 0)
     assert (first.query, first.status) == ("campaign_id=x&limit=5", 200)
     assert (second.at, second.method, second.query, second.status) == (1001.0, "POST", "", 429)
+
+
+async def test_the_recorder_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a sandbox may run for weeks."""
+    assert recorder._KEPT == 100_000
+    monkeypatch.setattr(recorder, "_KEPT", 2)
+    async with Sandbox(limiter="off") as sandbox:
+        for path in ("/campaigns", "/clients?limit=1", "/clients?limit=2"):
+            await call(sandbox, "GET", path)
+    assert [request.query for request in sandbox.requests] == ["limit=1", "limit=2"]
 
 
 @pytest.mark.parametrize(
