@@ -294,6 +294,27 @@ def test_it(onboard360_sandbox, onboard360_sync_api, testrun_uid, worker_id):
 # --- what cannot be meant ---
 
 
+def test_the_nearest_marker_has_the_last_word_on_each_option(tmp_path: Path) -> None:
+    """Of the module's, the class's and the test's own; and what another test was marked with is gone."""
+    source = """
+import pytest
+pytestmark = pytest.mark.onboard360(preset="hostile", limit=7, paging="none", order="newest")
+def told(sandbox):
+    return sandbox.limiter.limit, sandbox.switches.paging, sandbox.switches.order, sandbox.switches.error_body
+@pytest.mark.onboard360(paging="link", order="created")
+class TestClass:
+    @pytest.mark.onboard360(paging="page")
+    @pytest.mark.parametrize("number", range(2))
+    def test_of_its_own(self, onboard360_sandbox, number):
+        assert told(onboard360_sandbox) == (7, "page", "created", "html")
+    def test_of_the_class(self, onboard360_sandbox):
+        assert told(onboard360_sandbox) == (7, "link", "created", "html")
+def test_of_the_module(onboard360_sandbox):
+    assert told(onboard360_sandbox) == (7, "none", "newest", "html")
+"""
+    assert counted(project(tmp_path, source, "-p", "onboard360_async.testing", **ALONE)) == {"passed": 4}
+
+
 def test_what_cannot_be_meant_is_told_in_a_line(tmp_path: Path) -> None:
     """The option, what it may be, and no traceback of ours."""
     source = """
