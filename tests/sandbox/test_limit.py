@@ -120,9 +120,10 @@ async def test_the_recorder_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_a_limit_that_cannot_be_is_refused(options: dict[str, Any], match: str) -> None:
-    """ValueError names the option when the sandbox is made."""
-    with pytest.raises(ValueError, match=match):
-        Sandbox(**options)
+    """ValueError names the option when the sandbox is made, without a limiter as well: its page draws the window."""
+    for limiter in ("sliding", "off"):
+        with pytest.raises(ValueError, match=match):
+            Sandbox(limiter=limiter, **options)
 
 
 def test_an_unknown_limiter_is_refused() -> None:
