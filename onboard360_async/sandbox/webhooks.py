@@ -17,6 +17,7 @@ __all__ = ["RETRIES", "Webhook", "WebhookOptions"]
 # UNDOCUMENTED: whether and when the service sends again; seconds after each failed attempt. "standard" is the schedule
 # that the Standard Webhooks specification gives as its example: nine times more within about three days.
 # Pinned by tests/sandbox/test_deliveries.py (test_the_named_retries).
+_MOST_DUPLICATES: Final = 100  # our choice: all are made at once, and the log keeps them
 RETRIES: Final = {"none": (), "standard": (5.0, 300.0, 1800.0, 7200.0, 18e3, 36e3, 50.4e3, 72e3, 86.4e3)}
 _URL: Final = re.compile(
     r"https?://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?([/?#]\S*)?", re.IGNORECASE
@@ -111,8 +112,10 @@ class Webhook:
             raise ValueError("the URL of a webhook must be as in http://127.0.0.1:8000/hook, in ASCII, without a user")
         if not (_is_number(self.time_scale) and self.time_scale >= 0):
             raise ValueError(f"time_scale of a webhook must be a number from 0, not {self.time_scale!r}")
-        if not (isinstance(self.duplicates, int) and self.duplicates >= 0):
-            raise ValueError(f"duplicates of a webhook must be a whole number from 0, not {self.duplicates!r}")
+        if not (isinstance(self.duplicates, int) and 0 <= self.duplicates <= _MOST_DUPLICATES):
+            raise ValueError(
+                f"duplicates of a webhook must be a whole number from 0 to {_MOST_DUPLICATES}, not {self.duplicates!r}"
+            )
         if not (_is_number(self.reorder) and 0 <= self.reorder <= 1):
             raise ValueError(f"reorder of a webhook must be a number between 0 and 1, not {self.reorder!r}")
         if not isinstance(self.seed, int):

@@ -275,6 +275,7 @@ def test_what_is_no_url_is_refused(url: Any) -> None:
         ({"time_scale": -1.0}, "time_scale"),
         ({"time_scale": float("nan")}, "time_scale"),
         ({"duplicates": -1}, "duplicates"),
+        ({"duplicates": 101}, "from 0 to 100"),
         ({"reorder": 1.5}, "reorder"),
         ({"tamper": "sneeze"}, "no-signature"),
         ({"secret": b"hush"}, "secret"),
