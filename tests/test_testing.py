@@ -435,6 +435,45 @@ def test_a_secret_of_ones_own_counts(onboard360_sign: Sign, monkeypatch: pytest.
         onboard360_sign(b"{}")
 
 
+@pytest.mark.parametrize(("theirs", "meant"), [("whsec_theirs", "whsec_theirs"), (" ", SECRET), ("", SECRET)])
+def test_a_secret_that_is_set_stays(tmp_path: Path, theirs: str, meant: str) -> None:
+    """With and without a sandbox: the code under test may have read it when it was imported; a blank is none."""
+    source = f"""
+import os
+def test_it(onboard360_sign, onboard360_sandbox):
+    assert os.environ["{settings.WEBHOOK_SECRET_VARIABLE}"] == "{meant}"
+    assert onboard360_sign(b"{{}}") == onboard360_sign(b"{{}}", secret="{meant}")
+"""
+    told = {settings.WEBHOOK_SECRET_VARIABLE: theirs}
+    done = project(tmp_path, source, "-p", "onboard360_async.testing", **ALONE, **told)
+    assert counted(done) == {"passed": 1}
+
+
+def test_nothing_runs_on_when_the_session_is_over(tmp_path: Path) -> None:
+    """Neither the sandbox's thread nor its port, and the thread of the tests keeps the loop that it had."""
+    source = """
+import asyncio, threading
+import pytest
+@pytest.fixture(scope="session", autouse=True)
+def around():
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    before = threading.active_count()
+    yield
+    assert threading.active_count() == before
+    loop.close()
+@pytest.fixture(autouse=True)
+def around_each():
+    loop = asyncio.get_event_loop_policy().get_event_loop()
+    yield
+    assert asyncio.get_event_loop_policy().get_event_loop() is loop
+def test_it(around, onboard360_api, onboard360_sandbox):
+    assert threading.active_count() > 1
+"""
+    done = project(tmp_path, source, "-p", "onboard360_async.testing", **ALONE)
+    assert counted(done) == {"passed": 1}
+
+
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b'{"event": 1}', b"[" * 100_000])
 def test_what_is_no_event_can_be_signed_too(onboard360_sign: Sign, body: bytes) -> None:
     """For tests of an endpoint that must refuse it; it has no event header, and its repr shows nobody."""
