@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from onboard360_async.sandbox import EVENTS, Sandbox, Webhook
+from onboard360_async.sandbox.events import client_created
 from onboard360_async.webhooks import ClientCompleted, FlowCreated, WebhookVerifier
 from tests.sandbox.calls import CAMPAIGN, JOHN, call
 from tests.sandbox.receiver import Receiver
@@ -73,6 +74,15 @@ async def test_every_event_can_be_triggered() -> None:
                 )
         await sandbox.delivered()
         assert sorted(json.loads(got.body)["event"] for got in receiver.got) == sorted(EVENTS)
+
+
+def test_an_event_does_not_say_whom_it_is_about() -> None:
+    """Its repr has neither person nor link."""
+    with Sandbox() as sandbox:
+        sandbox.add_client(CAMPAIGN, "a@example.com")
+        (client,), (campaign,) = sandbox._desk.store.find_clients(), sandbox._desk.store.campaigns()
+        said = repr(client_created(client, campaign, origin=sandbox.url, timestamp=client.created_at))
+        assert (client.id in said, "a@example.com" in said, client.code in said) == (True, False, False)
 
 
 def test_nobody_unknown_finishes() -> None:

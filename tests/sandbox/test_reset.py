@@ -159,8 +159,11 @@ def test_a_seed_that_it_was_made_with_is_there_again(tmp_path: Path) -> None:
             assert [client["email"] for client in sandbox.clients()] == ["a@example.com", "b@example.com"]
             assert sandbox.deliveries == []
             sandbox.add_client("2", "c@example.com")
-    with pytest.raises(ValueError, match="colour"), Sandbox(seed={"campaigns": [{"name": "x", "colour": 1}]}):
+    refused = Sandbox(seed={"campaigns": [{"name": "x", "colour": 1}]})
+    with pytest.raises(ValueError, match="colour"), refused:
         pass
+    with pytest.raises(RuntimeError, match="not running"):
+        refused.clients()
 
 
 async def test_reset_gives_the_minute_back() -> None:
