@@ -62,7 +62,8 @@ def test_the_docs_code_runs_as_pasted(block: str, environment: dict[str, str], t
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=15, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    slow = re.compile(r"^Executing <.* took \d+\.\d+ seconds\n", re.MULTILINE)  # asyncio's, on a machine that is busy
+    assert (done.returncode, slow.sub("", done.stderr)) == (0, "")
     assert done.stdout.strip()
 
 
