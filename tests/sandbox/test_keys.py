@@ -31,6 +31,15 @@ async def test_only_a_bearer_header_with_the_whole_key_counts(header: str | None
             assert set(await answer.json()) == {"error", "details"}
 
 
+@pytest.mark.parametrize("header", ["bearer KEY", "BEARER  KEY "])
+async def test_the_scheme_may_be_in_any_capitals(header: str) -> None:
+    """As HTTP has it, and with white space round the key."""
+    async with Sandbox() as sandbox, aiohttp.ClientSession() as session:
+        headers = {"Authorization": header.replace("KEY", sandbox.api_key)}
+        async with session.get(f"{sandbox.url}/api/v1/campaigns", headers=headers) as answer:
+            assert answer.status == 200
+
+
 async def test_the_generated_key_is_new_and_a_test_key() -> None:
     """Each sandbox has a key of its own that no one takes for a live one."""
     assert Sandbox().api_key.startswith("sk_test_")
