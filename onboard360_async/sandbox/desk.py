@@ -49,6 +49,7 @@ class Desk:
         self.deliveries = Deliveries(on_change=self.changed)
         self.on_change: list[Callable[[], None]] = []  # called from any thread when something has changed
         self.on_reset: list[Callable[[], None]] = []  # called on the loop; what is under way is to be dropped
+        self.era = 0  # how often it began anew
         self.url = ""  # where it listens
         self.origin = ""  # of links
         self._allow_remote = allow_remote
@@ -105,6 +106,7 @@ class Desk:
 
         What is under way is dropped: answers, late commits, deliveries. A `db` that held clients is empty then.
         """
+        self.era += 1
         for listener in self.on_reset:
             listener()
         self.store.clear()

@@ -92,8 +92,11 @@ class Service:
         if limiter is not None and not limiter.admit(key, at):
             return self._too_many(key, at, "The limit of requests per minute is reached.")
         limits = self._limits(key, at)
+        era = self._desk.era
         try:
             content = await request.read()
+            if era != self._desk.era:  # a reset while it came: what began before is not to reach the new state
+                return None
             fault = self._fault_for(request, content)
         except web.HTTPException as error:
             return self._as_problem(error, self._desk.switches)

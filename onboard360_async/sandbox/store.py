@@ -124,6 +124,7 @@ class Store:
         self.new_id = new_id
         self._new_code = new_code
         self._lock = threading.Lock()
+        self.era = 0  # how often all was forgotten or replaced; what is read in pieces must not span two
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
@@ -162,6 +163,7 @@ class Store:
             self._db.execute("DELETE FROM campaigns")
             self._added.clear()
             self._last_of_before = 0
+            self.era += 1
 
     def snapshot(self) -> bytes:
         """All campaigns and clients, as a small database of its own."""
@@ -186,6 +188,7 @@ class Store:
             with self._lock:
                 copy.backup(self._db)
                 self._added.clear()
+                self.era += 1
         self._last_of_before = self.last_client()
 
     # --- campaigns ---

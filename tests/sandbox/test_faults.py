@@ -182,7 +182,7 @@ async def test_late_commit_closes_first_and_creates_later(monkeypatch: pytest.Mo
     days = iter(range(1, 9))
     asked, passed = [], asyncio.Event()
 
-    async def passes(_service: object, delay_s: float | None) -> bool:
+    async def passes(_service: object, delay_s: float | None, _stopping: asyncio.Event) -> bool:
         asked.append(delay_s)
         return await passed.wait()
 

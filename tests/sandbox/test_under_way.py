@@ -1,0 +1,82 @@
+"""What is under way when the state is replaced: nothing of the old one reaches the new one."""
+
+import asyncio
+from typing import Literal
+
+import aiohttp
+import pytest
+
+from onboard360_async.sandbox import Sandbox
+from tests.sandbox.calls import CAMPAIGN, JOHN, add, call, some_turns, until
+
+LONG = "n" * 20_000  # a piece of a listing by itself
+
+
+def fill(sandbox: Sandbox, who: str, number: int = 1000) -> None:
+    """So many clients, more than fits into what the system keeps of a connection."""
+    sandbox.seed({"clients": [{"email": f"{who}@example.com", "first_name": LONG}] * number})
+
+
+async def test_a_body_that_comes_after_a_reset_creates_nobody() -> None:
+    """The request began before it; its connection is dropped, and the next one is served."""
+    async with Sandbox(limiter="off") as sandbox:
+        host, port = sandbox.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            f"POST /api/v1/clients HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {sandbox.api_key}\r\n"
+            f'Content-Length: {len(CAMPAIGN) + 39}\r\n\r\n{{"campaign_id":"{CAMPAIGN}",'.encode()
+        )
+        await until(lambda: sandbox.requests)
+        sandbox.reset()
+        writer.write(b'"email":"a@x.y"        }')
+        with pytest.raises(ConnectionResetError):
+            assert await reader.read() == b""
+            raise ConnectionResetError  # either way no byte came
+        writer.close()
+        assert sandbox.clients() == []
+        assert (await add(sandbox)).status == 201
+
+
+@pytest.mark.parametrize("how", ["reset", "restore"])
+@pytest.mark.parametrize("fault", [None, "truncated", "slow-drip:delay=0"])
+async def test_a_listing_is_not_of_two_states(
+    how: Literal["reset", "restore"], fault: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends before its end, so that nobody takes it for a whole one, and nobody logs a word."""
+    async with Sandbox(limiter="off") as sandbox:
+        fill(sandbox, "new")
+        new = sandbox.snapshot()
+        sandbox.reset()
+        fill(sandbox, "old")
+        listing = asyncio.create_task(call(sandbox, "GET", "/clients", fault=fault))
+        await until(lambda: sandbox.requests)
+        if fault is None:
+            await until(lambda: sandbox.requests[0].status)
+        if how == "reset":
+            sandbox.reset()
+            fill(sandbox, "new")
+        else:
+            sandbox.restore(new)
+        with pytest.raises((aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError)):
+            await listing
+        listed = (await call(sandbox, "GET", "/clients")).body["clients"]
+        assert {client["email"] for client in listed} == {"new@example.com"}
+        assert caplog.messages == []
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_late_commit_is_forgotten_however_soon_the_reset_comes(turns: int) -> None:
+    """Even if the commit has not begun to wait yet."""
+    async with Sandbox(limiter="off") as sandbox:
+        assert sandbox._running is not None
+        late = sandbox._running.service._failing._late
+        begun = asyncio.create_task(call(sandbox, "POST", "/clients", fault="late-commit:delay=3600", json=JOHN))
+        await until(lambda: late)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        sandbox.reset()
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await begun
+        sandbox.clock.advance(7200)
+        await some_turns()
+        assert (sandbox.clients(), late) == ([], set())
