@@ -493,6 +493,20 @@ async def test_a_truncated_answer_of_any_kind() -> None:
                 await call(sandbox, method, path, fault="truncated")
 
 
+@pytest.mark.parametrize("fault", ["truncated", "slow-drip:delay=0"])
+async def test_what_has_no_body_is_neither_cut_nor_dripped(sandbox: Sandbox, fault: str) -> None:
+    """The answer to a HEAD ends with its head: the next answer on its connection is not preceded by a body."""
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    for _ in range(2):
+        writer.write(
+            f"HEAD /api/v1/clients HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {sandbox.api_key}\r\n"
+            f"X-Sandbox-Fault: {fault}\r\n\r\n".encode()
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 405 ")
+    writer.close()
+
+
 def test_a_rule_tells_what_it_was_told() -> None:
     """And how often it has struck; nothing that nobody said."""
     with Sandbox(limiter="off") as sandbox:

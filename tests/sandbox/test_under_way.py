@@ -1,6 +1,7 @@
 """What is under way when the state is replaced: nothing of the old one reaches the new one."""
 
 import asyncio
+from contextlib import suppress
 from typing import Literal
 
 import aiohttp
@@ -29,9 +30,8 @@ async def test_a_body_that_comes_after_a_reset_creates_nobody() -> None:
         await until(lambda: sandbox.requests)
         sandbox.reset()
         writer.write(b'"email":"a@x.y"        }')
-        with pytest.raises(ConnectionResetError):
+        with suppress(ConnectionResetError):  # as the system has it
             assert await reader.read() == b""
-            raise ConnectionResetError  # either way no byte came
         writer.close()
         assert sandbox.clients() == []
         assert (await add(sandbox)).status == 201
