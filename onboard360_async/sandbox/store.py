@@ -49,6 +49,7 @@ _PAGES: Final = {  # of each order: what lies between a client and the last one,
     "newest": ("seq < :after", "seq DESC"),
     "by-id": ("id > :after AND +seq <= :last", "id"),
 }
+_LAST_SEQ: Final = 2**63 - 1  # that a row can have
 _JOURNAL_MODES: Final = slice(18, 20)  # sqlite.org/fileformat.html: 1 for a journal, 2 for a log
 _INSERT: Final = "INSERT INTO clients VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) RETURNING *"
 _NAMES: Final = ("first_name", "last_name", "company_name")
@@ -287,8 +288,9 @@ class Store:
     def last_of_oldest(self, number: int, campaign_id: str | None = None) -> int:
         """The `seq` of the youngest of so many oldest clients, of one campaign or of all; 0 if that is nobody."""
         query = _LAST_OF_ALL if campaign_id is None else _LAST_OF_ONE
+        values = {"campaign": campaign_id, "number": min(number, _LAST_SEQ)}
         with self._lock:
-            (last,) = self._db.execute(query, {"campaign": campaign_id, "number": number}).fetchone()
+            (last,) = self._db.execute(query, values).fetchone()
         return last or 0
 
     def clients(

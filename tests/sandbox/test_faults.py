@@ -386,6 +386,7 @@ async def test_a_header_that_asks_for_nonsense_is_a_400(text: str) -> None:
         ({"kind": "cut-listing", "keep": -1}, "keep"),
         ({"kind": "status", "status": 199}, "status"),
         ({"kind": "status", "status": 600}, "status"),
+        ({"kind": "status", "body": "\ud800"}, "surrogates"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(options: Any, match: str) -> None:
@@ -491,6 +492,21 @@ async def test_a_truncated_answer_of_any_kind() -> None:
         for method, path in (("GET", "/clients"), ("GET", "/campaigns"), ("DELETE", "/clients")):
             with pytest.raises(aiohttp.ClientPayloadError):
                 await call(sandbox, method, path, fault="truncated")
+
+
+async def test_a_cut_listing_may_keep_more_than_can_be(sandbox: Sandbox) -> None:
+    """More clients than any database has rows: all of them."""
+    await add(sandbox)
+    cut = await call(sandbox, "GET", "/clients", fault=f"cut-listing:keep={2**63}")
+    assert len(cut.body["clients"]) == 1
+
+
+@pytest.mark.parametrize("status", [299, 404, 599])
+async def test_a_status_without_a_name_has_a_page_too(sandbox: Sandbox, status: int) -> None:
+    """Where errors are pages: it is that status, and no 500."""
+    sandbox.configure(error_body="html")
+    answer = await call(sandbox, "GET", "/campaigns", fault=f"status:status={status}")
+    assert (answer.status, f"<h1>{status} " in answer.body) == (status, True)
 
 
 @pytest.mark.parametrize("fault", ["truncated", "slow-drip:delay=0"])
