@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from math import isfinite
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Set it forward: what waits for that moment is done now. ValueError for what is no time forward."""
         is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-        if not (is_number and isfinite(seconds) and seconds >= 0):
+        if not (is_number and 0 <= seconds < inf):
             raise ValueError(f"a clock is set forward by a number of seconds, not by {seconds!r}")
         with self._lock:
             before = self._now() if self._stopped is None else self._stopped[1]

@@ -117,6 +117,8 @@ class Pages:
         try:
             typed = _typed(await request.read())
             notice = Notice(text=self._actions[action](typed))
+        except web.RequestPayloadError:
+            notice = Notice(text="The body is not encoded as its headers say.", kind="refused")
         except (ValueError, RuntimeError) as error:
             notice = Notice(text=_sentence(str(error)), kind="refused", form=action, typed=typed)
         token = secrets.token_hex(8)
