@@ -182,6 +182,12 @@ class Store:
                 copy.deserialize(snapshot)
                 is_ours = _marks(copy) == (_APPLICATION, _VERSION)
                 is_ours = is_ours and copy.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+                for table, fields in (
+                    ("campaigns", ("seq", *StoredCampaign._fields)),
+                    ("clients", StoredClient._fields),
+                ):
+                    columns = copy.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+                    is_ours = is_ours and columns == [(field,) for field in fields]
             except (sqlite3.Error, TypeError, OverflowError, MemoryError):  # the last for no bytes at all
                 is_ours = False
             if not is_ours:

@@ -204,12 +204,15 @@ def test_a_snapshot_is_restored_here_and_elsewhere(tmp_path: Path, before: bool,
         assert added.status == 201
 
 
-@pytest.mark.parametrize("snapshot", [b"", b"x" * 5000, "of something else", None, 5])
+@pytest.mark.parametrize("snapshot", [b"", b"x" * 5000, "of something else", "with our marks", None, 5])
 def test_what_is_no_snapshot_changes_nothing(tmp_path: Path, snapshot: Any) -> None:
     """ValueError; a database of something else is none either."""
-    if snapshot == "of something else":
+    if isinstance(snapshot, str):
         with closing(sqlite3.connect(":memory:")) as database:
             database.execute("CREATE TABLE campaigns (id)")
+            if snapshot == "with our marks":
+                database.execute(f"PRAGMA application_id = {0x33363053}")
+                database.execute("PRAGMA user_version = 2")
             snapshot = database.serialize()
     with Sandbox() as sandbox:
         sandbox.add_client(CAMPAIGN, "a@example.com")
