@@ -64,7 +64,10 @@ class Service:
     @web.middleware
     async def _gate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith(f"{API_PATH}/"):
-            return await self._in_json(request, handler, Switches())
+            try:
+                return await self._in_json(request, handler, Switches())
+            except ConnectionError:  # the sender is gone
+                return _drop(request)
         at = self._desk.clock()
         key = self._key_of(request)
         entry = self._desk.recorder.arrived(
