@@ -120,7 +120,9 @@ class Service:
         if fault.kind == "429":
             return self._too_many(key, at, "Injected fault: 429.")
         if fault.kind in OF_LISTINGS:
-            return self._list(request, fault)
+            answer = self._list(request, fault)
+            answer.headers.update(limits)  # or what it leaves out would show
+            return answer
         return await self._failing.fail(fault, request, carry_out, self._desk.switches)
 
     def _fault_for(self, request: web.Request, content: bytes) -> Fault | None:

@@ -261,3 +261,12 @@ async def test_order() -> None:
             answer = await call(sandbox, "GET", "/clients?campaign_id=a")
             assert "".join(client["id"] for client in answer.body["clients"]) == everybody.replace("2", "")
     assert CAMPAIGN
+
+
+@pytest.mark.parametrize("fault", ["cut-listing", "stale-listing"])
+async def test_a_listing_that_is_not_whole_tells_of_the_limit_as_others_do(fault: str) -> None:
+    """What is missing in it is not to be seen by its headers."""
+    async with Sandbox(rate_limit=True) as sandbox:
+        whole, cut = [await call(sandbox, "GET", "/clients", fault=each) for each in (None, fault)]
+        assert list(cut.headers) == list(whole.headers)
+        assert cut.headers["RateLimit"] == '"default";r=98;t=60'
