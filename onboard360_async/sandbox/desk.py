@@ -3,6 +3,7 @@
 Knows no HTTP and no port. Methods may be called from any thread but `reset`, which belongs to the sandbox's loop.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Unpack
 
@@ -55,6 +56,7 @@ class Desk:
         self._allow_remote = allow_remote
         self._campaigns = None if campaigns is None else list(campaigns)
         self._store: Store | None = None
+        self._whole = threading.Lock()  # held by what replaces or fills the store step by step
         self._begin: Callable[[], None] = lambda: None
 
     @property
@@ -109,11 +111,12 @@ class Desk:
         self.era += 1
         for listener in self.on_reset:
             listener()
-        self.store.clear()
-        self.clock.reset()
-        self.recorder.clear()
-        self._begin()
-        self._fill(self.store)
+        with self._whole:
+            self.store.clear()
+            self.clock.reset()
+            self.recorder.clear()
+            self._begin()
+            self._fill(self.store)
         self.changed()
 
     def _fill(self, store: Store) -> None:
@@ -184,13 +187,14 @@ class Desk:
 
     def seed(self, data: object) -> dict[str, int]:
         """Store campaigns and clients without telling anybody; how many of each. ValueError, with nothing stored."""
-        campaigns, clients = read_seed(data, self.store)
-        for campaign in campaigns:
-            self.store.add_campaign(campaign.pop("name"), campaign.pop("id"), **campaign)
-        codes = [stored.code for new, _ in clients if (stored := self.store.add_client(new)) is not None]
-        for code, (_, is_completed) in zip(codes, clients, strict=True):
-            if is_completed:
-                self.store.complete(code)
+        with self._whole:
+            campaigns, clients = read_seed(data, self.store)
+            for campaign in campaigns:
+                self.store.add_campaign(campaign.pop("name"), campaign.pop("id"), **campaign)
+            codes = [stored.code for new, _ in clients if (stored := self.store.add_client(new)) is not None]
+            for code, (_, is_completed) in zip(codes, clients, strict=True):
+                if is_completed:
+                    self.store.complete(code)
         self.changed()
         return {"campaigns": len(campaigns), "clients": len(clients)}
 
@@ -200,7 +204,8 @@ class Desk:
 
     def restore(self, snapshot: bytes) -> None:
         """Have the campaigns and clients of a snapshot, and no others; ValueError for what is none."""
-        self.store.restore(snapshot)
+        with self._whole:
+            self.store.restore(snapshot)
         self.changed()
 
     # --- webhooks ---

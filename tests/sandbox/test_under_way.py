@@ -1,13 +1,15 @@
 """What is under way when the state is replaced: nothing of the old one reaches the new one."""
 
 import asyncio
+import threading
 from contextlib import suppress
-from typing import Literal
+from typing import Any, Literal
 
 import aiohttp
 import pytest
 
 from onboard360_async.sandbox import Sandbox
+from onboard360_async.sandbox.store import Store
 from tests.sandbox.calls import CAMPAIGN, JOHN, add, call, some_turns, until
 
 LONG = "n" * 20_000  # a piece of a listing by itself
@@ -80,3 +82,28 @@ async def test_a_late_commit_is_forgotten_however_soon_the_reset_comes(turns: in
         sandbox.clock.advance(7200)
         await some_turns()
         assert (sandbox.clients(), late) == ([], set())
+
+
+@pytest.mark.parametrize("step", ["add_campaign", "add_client"])
+def test_no_restore_comes_into_the_middle_of_a_reset_or_a_seed(step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From another thread: it waits until the reset has put its campaign back, or the seed is stored."""
+    with Sandbox() as sandbox:
+        snapshot = sandbox.snapshot()
+        restoring = threading.Thread(target=sandbox.restore, args=[snapshot])
+        add_one = getattr(Store, step)
+
+        def add_late(*args: Any, **options: Any) -> Any:
+            if not restoring.is_alive():
+                monkeypatch.undo()
+                restoring.start()
+                restoring.join(0.1)  # as long as it has to wait for us
+            return add_one(*args, **options)
+
+        monkeypatch.setattr(Store, step, add_late)
+        if step == "add_campaign":
+            sandbox.reset()
+        else:
+            sandbox.seed({"campaigns": ["New"], "clients": [{"campaign": "New", "email": "a@example.com"}]})
+        restoring.join()
+        assert [campaign.id for campaign in sandbox._desk.store.campaigns()] == [CAMPAIGN]
+        assert sandbox.clients() == []
