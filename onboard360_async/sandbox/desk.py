@@ -156,6 +156,9 @@ class Desk:
     def add_client(self, fields: Mapping[str, object]) -> StoredClient:
         """Create a client and tell the webhooks; ValueError where the API would refuse it."""
         new = body.check(fields)
+        is_refused = self.switches.duplicate_email in ("400", "409")
+        if is_refused and self.store.client_by_email(new.campaign_id, new.email) is not None:
+            raise ValueError("this email was added before")
         client = self.create(new)
         if client is None:
             raise ValueError(f"there is no campaign {new.campaign_id}")

@@ -3,7 +3,7 @@
 import json
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -270,3 +270,14 @@ async def test_a_listing_that_is_not_whole_tells_of_the_limit_as_others_do(fault
         whole, cut = [await call(sandbox, "GET", "/clients", fault=each) for each in (None, fault)]
         assert list(cut.headers) == list(whole.headers)
         assert cut.headers["RateLimit"] == '"default";r=98;t=60'
+
+
+@pytest.mark.parametrize("kind", ["400", "409"])
+def test_an_email_that_the_api_refuses_is_refused_without_a_request_too(kind: Literal["400", "409"]) -> None:
+    """ValueError, and nobody was created; another email is none of its business."""
+    with Sandbox(duplicate_email=kind) as sandbox:
+        sandbox.add_client(CAMPAIGN, "a@example.com")
+        with pytest.raises(ValueError, match="added before"):
+            sandbox.add_client(CAMPAIGN, "A@example.com")
+        sandbox.add_client(CAMPAIGN, "b@example.com")
+        assert len(sandbox.clients()) == 2
