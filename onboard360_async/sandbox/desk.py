@@ -136,8 +136,7 @@ class Desk:
         """From now on one new key is served and no other; on the loop."""
         key = new_key()
         number = 1 + max(self.keys.values())
-        self.keys.clear()
-        self.keys[key] = number
+        self.keys = {key: number}  # at once: another thread may ask for the key just now
         return key
 
     # --- campaigns and clients ---
