@@ -4,7 +4,7 @@ Source: API page. What the page leaves open is a switch (`switches`), or marked 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Final
@@ -95,6 +95,15 @@ class Service:
         if limiter is not None and not limiter.admit(key, at):
             return self._too_many(key, at, "The limit of requests per minute is reached.")
         limits = self._limits(key, at)
+        answer = await self._serve(request, handler, limits, lambda: self._too_many(key, at, "Injected fault: 429."))
+        if answer is not None and not answer.prepared:
+            answer.headers.update(limits)  # what a fault or a refusal has made tells of them as well
+        return answer
+
+    async def _serve(
+        self, request: web.Request, handler: Handler, limits: Mapping[str, str], too_many: Callable[[], web.Response]
+    ) -> web.StreamResponse | None:
+        """The same of a request that the limit lets through."""
         era = self._desk.era
         try:
             content = await request.read()
@@ -112,17 +121,15 @@ class Service:
 
         async def carry_out() -> web.StreamResponse:
             answer = await self._in_json(request, handler)
-            answer.headers.update(limits)
+            answer.headers.update(limits)  # here already: what a fault cuts or drips copies them
             return answer
 
         if fault is None:
             return await carry_out()
         if fault.kind == "429":
-            return self._too_many(key, at, "Injected fault: 429.")
+            return too_many()
         if fault.kind in OF_LISTINGS:
-            answer = self._list(request, fault)
-            answer.headers.update(limits)  # or what it leaves out would show
-            return answer
+            return self._list(request, fault)
         return await self._failing.fail(fault, request, carry_out, self._desk.switches)
 
     def _fault_for(self, request: web.Request, content: bytes) -> Fault | None:

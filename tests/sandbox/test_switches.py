@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
@@ -270,6 +271,19 @@ async def test_a_listing_that_is_not_whole_tells_of_the_limit_as_others_do(fault
         whole, cut = [await call(sandbox, "GET", "/clients", fault=each) for each in (None, fault)]
         assert list(cut.headers) == list(whole.headers)
         assert cut.headers["RateLimit"] == '"default";r=98;t=60'
+
+
+@pytest.mark.parametrize("fault", ["500-before", "500-after", "garbage", "redirect", "429", "wrong-type", "sneeze"])
+async def test_every_answer_that_counted_tells_of_the_limit(fault: str) -> None:
+    """What a fault answers, and what is refused before it is looked at: a header in error, a body too large."""
+    async with Sandbox(rate_limit=True) as sandbox:
+        told = await call(sandbox, "GET", "/campaigns", fault=fault, allow_redirects=False)
+        large = await call(sandbox, "POST", "/clients", data=BytesIO(b"x" * 1_100_000))
+        assert [answer.headers["RateLimit"] for answer in (told, large)] == [
+            '"default";r=99;t=60',
+            '"default";r=98;t=60',
+        ]
+        assert large.status == 413
 
 
 @pytest.mark.parametrize("kind", ["400", "409"])
