@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from onboard360_async.sandbox import Sandbox
+from onboard360_async.sandbox.desk import Desk
 from onboard360_async.sandbox.store import Store
 from tests.sandbox.calls import CAMPAIGN, JOHN, add, call, some_turns, until
 
@@ -107,3 +108,29 @@ def test_no_restore_comes_into_the_middle_of_a_reset_or_a_seed(step: str, monkey
         restoring.join()
         assert [campaign.id for campaign in sandbox._desk.store.campaigns()] == [CAMPAIGN]
         assert sandbox.clients() == []
+
+
+def test_no_call_is_left_waiting_by_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reset from another thread that comes as the last thing before the end, or after it, is a RuntimeError."""
+    told: list[object] = []
+
+    def reset() -> None:
+        with pytest.raises(RuntimeError) as caught:
+            running.call(running.desk.reset)
+        told.append(caught.value)
+
+    late = threading.Thread(target=reset)
+    close = Desk.close
+
+    def close_late(desk: Desk) -> None:
+        monkeypatch.undo()
+        close(desk)
+        late.start()
+        late.join(0.1)  # it has asked by now, and waits for us
+
+    with Sandbox() as sandbox:
+        running: Any = sandbox._running
+        monkeypatch.setattr(Desk, "close", close_late)
+    late.join(10)
+    reset()
+    assert ["not running" in str(error) for error in told] == [True, True]
