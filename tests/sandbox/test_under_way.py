@@ -13,11 +13,11 @@ from onboard360_async.sandbox.desk import Desk
 from onboard360_async.sandbox.store import Store
 from tests.sandbox.calls import CAMPAIGN, JOHN, add, call, some_turns, until
 
-LONG = "n" * 20_000  # a piece of a listing by itself
+LONG = "n" * 20_000
 
 
-def fill(sandbox: Sandbox, who: str, number: int = 1000) -> None:
-    """So many clients, more than fits into what the system keeps of a connection."""
+def fill(sandbox: Sandbox, who: str, number: int = 100) -> None:
+    """So many clients, each a piece of a listing by itself."""
     sandbox.seed({"clients": [{"email": f"{who}@example.com", "first_name": LONG}] * number})
 
 
