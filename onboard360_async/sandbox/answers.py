@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from http import HTTPStatus
+from http.client import responses
 from typing import Final
 
 from aiohttp import web
@@ -34,7 +34,7 @@ def json_answer(status: int, value: object) -> web.Response:
 def problem(status: int, error: str, details: str, switches: Switches) -> web.Response:
     """An error. Source: API page, "Error Response"."""
     if switches.error_body == "html":
-        title = f"{status} {HTTPStatus(status).phrase}"
+        title = f"{status} {responses.get(status, 'Error')}"  # a fault may have a status without a name
         page = f"<html><head><title>{title}</title></head><body><h1>{title}</h1><hr>sandbox</body></html>"
         return web.Response(status=status, text=page, content_type="text/html")
     if switches.error_body == "empty":

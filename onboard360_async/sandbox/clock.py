@@ -3,14 +3,17 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Event
 
 __all__ = ["Clock"]
+
+_INSTANT_S: Final = 1e-7  # what is left by rounding, where a second is set forward in tenths, is nothing to wait for
 
 
 class Clock:
@@ -85,29 +88,26 @@ class Clock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait until so many seconds have passed, or were skipped; they pass in real time, whatever it runs by."""
-        left_s = seconds
-        while left_s > 0:
-            advanced_s, stands, began = self._advanced_s, self.is_frozen, time.monotonic()
-            await self._turned(None if stands else left_s)
-            if not stands:
-                left_s -= time.monotonic() - began
-            left_s -= self._advanced_s - advanced_s
-
-    async def _turned(self, timeout_s: float | None) -> None:
-        """Return when somebody touches it, or so many seconds are over."""
         import asyncio  # only here, so that importing the sandbox does not cost it
 
-        sleeper = (asyncio.get_running_loop(), asyncio.Event())
-        self._sleepers.add(sleeper)
+        loop, touched = asyncio.get_running_loop(), asyncio.Event()
+        self._sleepers.add((loop, touched))  # before we look: who touches it after that wakes us
+        left_s, advanced_s = seconds, self._advanced_s
         try:
-            async with asyncio.timeout(timeout_s):
-                await sleeper[1].wait()
-        except TimeoutError:
-            pass
+            while left_s > _INSTANT_S:
+                touched.clear()
+                stands, began = self.is_frozen, time.monotonic()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(None if stands else left_s):
+                        await touched.wait()
+                if not stands:
+                    left_s -= time.monotonic() - began
+                before_s, advanced_s = advanced_s, self._advanced_s
+                left_s -= advanced_s - before_s
         finally:
-            self._sleepers.discard(sleeper)
+            self._sleepers.discard((loop, touched))
 
     def _wake(self) -> None:
         for loop, touched in self._sleepers.copy():
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # it is closed, and nobody sleeps there any more
                 loop.call_soon_threadsafe(touched.set)

@@ -6,6 +6,7 @@ Each path is a method of `Sandbox`; JSON in, JSON out. Knows no limit and no key
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from sys import float_info
 from typing import Any, Final
 
 from aiohttp import web
@@ -212,7 +213,11 @@ class Control:
         """Wait until nothing is pending; false if that takes longer than `timeout_s`."""
         told = await _told(request, "timeout_s")
         timeout_s = told.get("timeout_s", _LONGEST_S)
-        if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0 <= timeout_s < float("inf"):
+        if (
+            isinstance(timeout_s, bool)
+            or not isinstance(timeout_s, int | float)
+            or not 0 <= timeout_s <= float_info.max
+        ):
             raise ValueError("timeout_s must be a number of seconds")
         try:
             async with asyncio.timeout(timeout_s):
@@ -243,6 +248,8 @@ def _guarded(work: Work) -> Callable[[web.Request], Awaitable[web.StreamResponse
             value = await work(request)
         except ValueError as error:
             return _refused(400, "Bad request", str(error))
+        except web.RequestPayloadError:
+            return _refused(400, "Bad request", "The body is not encoded as its headers say.")
         return value if isinstance(value, web.StreamResponse) else json_answer(200, value)
 
     return handle

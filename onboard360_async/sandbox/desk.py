@@ -3,6 +3,7 @@
 Knows no HTTP and no port. Methods may be called from any thread but `reset`, which belongs to the sandbox's loop.
 """
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Unpack
 
@@ -50,12 +51,14 @@ class Desk:
         self.deliveries = Deliveries(on_change=self.changed)
         self.on_change: list[Callable[[], None]] = []  # called from any thread when something has changed
         self.on_reset: list[Callable[[], None]] = []  # called on the loop; what is under way is to be dropped
+        self.era = 0  # how often it began anew
         self.url = ""  # where it listens
         self.origin = ""  # of links
         self._allow_remote = allow_remote
         self._seed = seed
         self._campaigns = None if campaigns is None else list(campaigns)
         self._store: Store | None = None
+        self._whole = threading.RLock()  # held by what replaces or fills the store step by step; a reset seeds
         self._begin: Callable[[], None] = lambda: None
 
     @property
@@ -108,13 +111,15 @@ class Desk:
 
         What is under way is dropped: answers, late commits, deliveries. A `db` that held clients is empty then.
         """
+        self.era += 1
         for listener in self.on_reset:
             listener()
-        self.store.clear()
-        self.clock.reset()
-        self.recorder.clear()
-        self._begin()
-        self._fill(self.store, is_new=True)
+        with self._whole:
+            self.store.clear()
+            self.clock.reset()
+            self.recorder.clear()
+            self._begin()
+            self._fill(self.store, is_new=True)
         self.changed()
 
     def _fill(self, store: Store, *, is_new: bool) -> None:
@@ -136,8 +141,7 @@ class Desk:
         """From now on one new key is served and no other; on the loop."""
         key = new_key()
         number = 1 + max(self.keys.values())
-        self.keys.clear()
-        self.keys[key] = number
+        self.keys = {key: number}  # at once: another thread may ask for the key just now
         return key
 
     # --- campaigns and clients ---
@@ -156,6 +160,9 @@ class Desk:
     def add_client(self, fields: Mapping[str, object]) -> StoredClient:
         """Create a client and tell the webhooks; ValueError where the API would refuse it."""
         new = body.check(fields)
+        is_refused = self.switches.duplicate_email in ("400", "409")
+        if is_refused and self.store.client_by_email(new.campaign_id, new.email) is not None:
+            raise ValueError("this email was added before")
         client = self.create(new)
         if client is None:
             raise ValueError(f"there is no campaign {new.campaign_id}")
@@ -187,13 +194,14 @@ class Desk:
 
     def seed(self, data: object) -> dict[str, int]:
         """Store campaigns and clients without telling anybody; how many of each. ValueError, with nothing stored."""
-        campaigns, clients = read_seed(data, self.store)
-        for campaign in campaigns:
-            self.store.add_campaign(campaign.pop("name"), campaign.pop("id"), **campaign)
-        codes = [stored.code for new, _ in clients if (stored := self.store.add_client(new)) is not None]
-        for code, (_, is_completed) in zip(codes, clients, strict=True):
-            if is_completed:
-                self.store.complete(code)
+        with self._whole:
+            campaigns, clients = read_seed(data, self.store)
+            for campaign in campaigns:
+                self.store.add_campaign(campaign.pop("name"), campaign.pop("id"), **campaign)
+            codes = [stored.code for new, _ in clients if (stored := self.store.add_client(new)) is not None]
+            for code, (_, is_completed) in zip(codes, clients, strict=True):
+                if is_completed:
+                    self.store.complete(code)
         self.changed()
         return {"campaigns": len(campaigns), "clients": len(clients)}
 
@@ -203,7 +211,8 @@ class Desk:
 
     def restore(self, snapshot: bytes) -> None:
         """Have the campaigns and clients of a snapshot, and no others; ValueError for what is none."""
-        self.store.restore(snapshot)
+        with self._whole:
+            self.store.restore(snapshot)
         self.changed()
 
     # --- webhooks ---

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from aiohttp import web
 from attrs import define, field
@@ -19,6 +19,7 @@ __all__ = ["Answer", "Failing"]
 Answer = Callable[[], Awaitable[web.StreamResponse]]  # carries the request out
 _GARBAGE: Final = b'\x00{"clients": [{"id": ]'
 _SIGN_IN: Final = "/login"
+_OF_BODIES: Final = ("truncated", "truncated-201", "slow-drip")
 _DRIPS: Final = 20  # pieces of an answer that comes slowly
 
 
@@ -53,7 +54,7 @@ class Failing:
         if fault.kind == "redirect":
             return web.Response(status=302, headers={"Location": _SIGN_IN})
         if fault.kind == "late-commit":
-            late = asyncio.create_task(self._carry_out_late(fault, answer))
+            late = asyncio.create_task(self._carry_out_late(fault, answer, self._stopping))
             self._late.add(late)
             late.add_done_callback(self._late.discard)
             return None
@@ -63,6 +64,7 @@ class Failing:
         self, fault: Fault, request: web.Request, answer: web.StreamResponse, switches: Switches
     ) -> web.StreamResponse | None:
         """What becomes of the answer of a request that was carried out."""
+        stopping = self._stopping
         if fault.kind == "commit-then-drop":
             return None
         if fault.kind == "500-after":
@@ -74,39 +76,47 @@ class Failing:
             return answer
         if fault.kind == "truncated-201" and answer.status != web.HTTPCreated.status_code:
             return answer
+        if request.method == "HEAD" and fault.kind in _OF_BODIES:
+            return answer  # it has no body; one that was sent all the same would be read as the next answer
         if fault.kind in ("truncated", "truncated-201"):
             return await _cut(request, answer)
         if fault.kind == "slow-drip":
             return await self._drip(request, answer, fault.delay_s)
-        return answer if await self._passes(None if fault.kind == "hang-after-commit" else fault.delay_s) else None
+        delay_s = None if fault.kind == "hang-after-commit" else fault.delay_s
+        return answer if await self._passes(delay_s, stopping) else None
 
-    async def _passes(self, delay_s: float | None) -> bool:
-        """Wait so long, None: for ever; False as soon as the sandbox ends or begins anew."""
-        stopping = asyncio.ensure_future(self._stopping.wait())
-        waits = [stopping] if delay_s is None else [stopping, asyncio.ensure_future(self.clock.sleep(delay_s))]
+    async def _passes(self, delay_s: float | None, stopping: asyncio.Event) -> bool:
+        """Wait so long, None: for ever; False as soon as the sandbox ends or begins anew.
+
+        `stopping` is that of the request: what awaits may get its turn only after a reset, which has made another.
+        """
+        waits: list[asyncio.Future[Any]] = [asyncio.ensure_future(stopping.wait())]
+        if delay_s is not None:
+            waits.append(asyncio.ensure_future(self.clock.sleep(delay_s)))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
-        return not stopping.done()
+        return not stopping.is_set()
 
-    async def _carry_out_late(self, fault: Fault, answer: Answer) -> None:
-        if await self._passes(fault.delay_s):
+    async def _carry_out_late(self, fault: Fault, answer: Answer, stopping: asyncio.Event) -> None:
+        if await self._passes(fault.delay_s, stopping):
             await answer()
 
     async def _drip(
         self, request: web.Request, answer: web.StreamResponse, delay_s: float
     ) -> web.StreamResponse | None:
         """The whole answer, in pieces with pauses between them."""
-        body = await _body_of(answer)
-        slow = web.StreamResponse(status=answer.status, headers=answer.headers)
-        slow.content_length = len(body)
-        size = max(1, -(-len(body) // _DRIPS))
-        with suppress(ConnectionError):  # the reader has lost patience
+        stopping = self._stopping
+        with suppress(ConnectionError):  # the reader has lost patience, or what was to be listed is gone
+            body = await _body_of(answer)
+            slow = web.StreamResponse(status=answer.status, headers=answer.headers)
+            slow.content_length = len(body)
+            size = max(1, -(-len(body) // _DRIPS))
             await slow.prepare(request)
             for begin in range(0, len(body), size):
-                if not await self._passes(delay_s * size / max(1, len(body))):
+                if not await self._passes(delay_s * size / max(1, len(body)), stopping):
                     return None
                 await slow.write(body[begin : begin + size])
             await slow.write_eof()
@@ -122,11 +132,11 @@ def _as_told(fault: Fault, switches: Switches) -> web.Response:
 
 
 async def _cut(request: web.Request, answer: web.StreamResponse) -> web.StreamResponse | None:
-    """Send the head of an answer and half of its body, and close the connection; None if the sender is gone."""
-    body = await _body_of(answer)
+    """Send the head of an answer and half of its body, and close the connection; None if one of the two is gone."""
     cut = web.StreamResponse(status=answer.status, headers=answer.headers)
-    cut.content_length = len(body)
     try:
+        body = await _body_of(answer)
+        cut.content_length = len(body)
         await cut.prepare(request)
         await cut.write(body[: len(body) // 2])
     except ConnectionError:

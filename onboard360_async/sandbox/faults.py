@@ -96,6 +96,8 @@ class Fault:
             raise ValueError(f"keep of a fault must be 0 or more clients, not {self.keep}")
         if not 200 <= self.status <= 599:
             raise ValueError(f"status of a fault must be between 200 and 599, not {self.status}")
+        if self.body is not None and any("\ud800" <= letter <= "\udfff" for letter in self.body):
+            raise ValueError("body of a fault must be whole characters, no lone surrogates")
         if self.path is not None and not self.path.startswith("/"):
             raise ValueError(f"path of a fault must begin with a slash, as in /clients, not {self.path!r}")
         if self.method is not None:

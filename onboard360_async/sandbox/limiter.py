@@ -298,8 +298,8 @@ def make_limiter(name: str, *, limit: int, window_s: float, count_refused: bool)
     """The limiter of that name; None for `off`. ValueError says what is wrong with name or numbers."""
     if name not in tuple(LIMITERS):
         raise ValueError(f"there is no limiter {name!r}; choose one of: {', '.join(LIMITERS)}")
-    limiter = _MAKERS.get(name, SlidingLog)(limit=limit, window_s=window_s, count_refused=count_refused)
-    return None if name == "off" else limiter  # whose numbers are checked, too: the page draws that window
+    made = _MAKERS.get(name, SlidingLog)(limit=limit, window_s=window_s, count_refused=count_refused)
+    return None if name == "off" else made  # whose numbers are checked all the same: they are shown, and kept
 
 
 def _ns(seconds: float) -> int:

@@ -34,13 +34,15 @@ class Page:
 class Listing:
     """The JSON of a listing, some KB at a time: of the clients that are there when it begins, or of those up to `last`.
 
-    However many they are, it holds a few of them at once, and lets the loop turn between two pieces.
+    However many they are, it holds a few of them at once, and lets the loop turn between two pieces. It ends with a
+    ConnectionError, so that it is no whole listing, when those clients are gone by a reset or a restore.
     """
 
     def __init__(
         self, store: Store, switches: Switches, campaign_id: str | None, *, last: int, page: Page, origin: str
     ) -> None:
         self._store = store
+        self._era = store.era
         self._switches = switches
         self._campaign_id = campaign_id
         self._last = last
@@ -59,6 +61,8 @@ class Listing:
             raise StopAsyncIteration
         await asyncio.sleep(0)  # a write alone does not let others go on while the reader keeps up
         clients = self._next_clients()
+        if self._store.era != self._era:
+            raise ConnectionAbortedError("what was listed is not there any more")
         if not clients:
             self._ended = True
             return ((self._lead if self._lead != "," else "") + self._end()).encode()

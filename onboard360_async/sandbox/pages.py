@@ -68,7 +68,7 @@ class Pages:
         router.add_get("/", _for_here(self._page))
         router.add_get("/c/{code}", _for_here(self._onboarding))
         router.add_get("/_page/{name:page[.]css|page[.]js|icon[.]svg}", _for_here(self._file))
-        router.add_get("/_page/live", _from_here(self._live))
+        router.add_get("/_page/live", _from_here(self._live), allow_head=False)
         router.add_post("/c/{code}", _from_here(self._finish))
         router.add_post(f"{forms.ACTIONS}/{{action:{'|'.join(self._actions)}}}", _from_here(self._act))
 
@@ -117,6 +117,8 @@ class Pages:
         try:
             typed = _typed(await request.read())
             notice = Notice(text=self._actions[action](typed))
+        except web.RequestPayloadError:
+            notice = Notice(text="The body is not encoded as its headers say.", kind="refused")
         except (ValueError, RuntimeError) as error:
             notice = Notice(text=_sentence(str(error)), kind="refused", form=action, typed=typed)
         token = secrets.token_hex(8)

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Final, Self, TypeVar
 
 from aiohttp import web
-from attrs import frozen
+from attrs import field, frozen
 
 from onboard360_async.sandbox.courier import Courier
 from onboard360_async.sandbox.desk import Desk
@@ -37,6 +37,8 @@ class Running:
     runner: web.AppRunner
     courier: Courier
     loop: asyncio.AbstractEventLoop
+    _calling: threading.Lock = field(factory=threading.Lock, init=False)
+    _over: threading.Event = field(factory=threading.Event, init=False)  # from then on the loop takes no call
 
     @classmethod
     async def start(cls, desk: Desk, listener: socket.socket, url: str) -> Self:
@@ -59,11 +61,19 @@ class Running:
             is_here = False
         if is_here:
             return work()
+        future: Future[T] = Future()
 
-        async def do() -> T:
-            return work()
+        def do() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for it
+                future.set_exception(error)
 
-        return asyncio.run_coroutine_threadsafe(do(), self.loop).result()
+        with self._calling:
+            if self._over.is_set():
+                raise RuntimeError("the sandbox is not running any more")
+            self.loop.call_soon_threadsafe(do)
+        return future.result()
 
     async def stop(self) -> None:
         """Close the port and all connections, also those whose answer is still waiting, and the store; send no more."""
@@ -74,6 +84,9 @@ class Running:
             self.desk.deliveries.detach()
             await self.courier.close()
             self.desk.close()
+            with self._calling:
+                self._over.set()
+            await asyncio.sleep(0)  # what other threads have asked for until now gets its answer, or they wait for ever
 
 
 class LoopThread:

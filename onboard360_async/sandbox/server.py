@@ -4,7 +4,7 @@ Source: API page. What the page leaves open is a switch (`switches`), or marked 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from email.utils import format_datetime
 from typing import Final
@@ -64,7 +64,10 @@ class Service:
     @web.middleware
     async def _gate(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if not request.path.startswith(f"{API_PATH}/"):
-            return await self._in_json(request, handler, Switches())
+            try:
+                return await self._in_json(request, handler, Switches())
+            except ConnectionError:  # the sender is gone
+                return _drop(request)
         at = self._desk.clock()
         key = self._key_of(request)
         entry = self._desk.recorder.arrived(
@@ -92,8 +95,20 @@ class Service:
         if limiter is not None and not limiter.admit(key, at):
             return self._too_many(key, at, "The limit of requests per minute is reached.")
         limits = self._limits(key, at)
+        answer = await self._serve(request, handler, limits, lambda: self._too_many(key, at, "Injected fault: 429."))
+        if answer is not None and not answer.prepared:
+            answer.headers.update(limits)  # what a fault or a refusal has made tells of them as well
+        return answer
+
+    async def _serve(
+        self, request: web.Request, handler: Handler, limits: Mapping[str, str], too_many: Callable[[], web.Response]
+    ) -> web.StreamResponse | None:
+        """The same of a request that the limit lets through."""
+        era = self._desk.era
         try:
             content = await request.read()
+            if era != self._desk.era:  # a reset while it came: what began before is not to reach the new state
+                return None
             fault = self._fault_for(request, content)
         except web.HTTPException as error:
             return self._as_problem(error, self._desk.switches)
@@ -106,13 +121,13 @@ class Service:
 
         async def carry_out() -> web.StreamResponse:
             answer = await self._in_json(request, handler)
-            answer.headers.update(limits)
+            answer.headers.update(limits)  # here already: what a fault cuts or drips copies them
             return answer
 
         if fault is None:
             return await carry_out()
         if fault.kind == "429":
-            return self._too_many(key, at, "Injected fault: 429.")
+            return too_many()
         if fault.kind in OF_LISTINGS:
             return self._list(request, fault)
         return await self._failing.fail(fault, request, carry_out, self._desk.switches)

@@ -49,6 +49,7 @@ _PAGES: Final = {  # of each order: what lies between a client and the last one,
     "newest": ("seq < :after", "seq DESC"),
     "by-id": ("id > :after AND +seq <= :last", "id"),
 }
+_LAST_SEQ: Final = 2**63 - 1  # that a row can have
 _JOURNAL_MODES: Final = slice(18, 20)  # sqlite.org/fileformat.html: 1 for a journal, 2 for a log
 _INSERT: Final = "INSERT INTO clients VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL) RETURNING *"
 _NAMES: Final = ("first_name", "last_name", "company_name")
@@ -124,6 +125,7 @@ class Store:
         self.new_id = new_id
         self._new_code = new_code
         self._lock = threading.Lock()
+        self.era = 0  # how often all was forgotten or replaced; what is read in pieces must not span two
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:
@@ -162,6 +164,7 @@ class Store:
             self._db.execute("DELETE FROM campaigns")
             self._added.clear()
             self._last_of_before = 0
+            self.era += 1
 
     def snapshot(self) -> bytes:
         """All campaigns and clients, as a small database of its own."""
@@ -179,6 +182,12 @@ class Store:
                 copy.deserialize(snapshot)
                 is_ours = _marks(copy) == (_APPLICATION, _VERSION)
                 is_ours = is_ours and copy.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
+                for table, fields in (
+                    ("campaigns", ("seq", *StoredCampaign._fields)),
+                    ("clients", StoredClient._fields),
+                ):
+                    columns = copy.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
+                    is_ours = is_ours and columns == [(field,) for field in fields]
             except (sqlite3.Error, TypeError, OverflowError, MemoryError):  # the last for no bytes at all
                 is_ours = False
             if not is_ours:
@@ -186,6 +195,7 @@ class Store:
             with self._lock:
                 copy.backup(self._db)
                 self._added.clear()
+                self.era += 1
         self._last_of_before = self.last_client()
 
     # --- campaigns ---
@@ -284,8 +294,9 @@ class Store:
     def last_of_oldest(self, number: int, campaign_id: str | None = None) -> int:
         """The `seq` of the youngest of so many oldest clients, of one campaign or of all; 0 if that is nobody."""
         query = _LAST_OF_ALL if campaign_id is None else _LAST_OF_ONE
+        values = {"campaign": campaign_id, "number": min(number, _LAST_SEQ)}
         with self._lock:
-            (last,) = self._db.execute(query, {"campaign": campaign_id, "number": number}).fetchone()
+            (last,) = self._db.execute(query, values).fetchone()
         return last or 0
 
     def clients(

@@ -173,7 +173,8 @@ def _changed(before: Settings, options: Mapping[str, object]) -> Settings:
     switches: dict[str, Any] = {name: _chosen(name, options[name]) for name in SWITCHES if name in options}
     for name, kinds in (("limit", (int,)), ("window_s", (int, float)), ("count_refused", (bool,)), ("limiter", (str,))):
         value = minute.get(name)
-        if value is not None and (not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds)):
+        is_right = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
+        if name in minute and not is_right:
             raise ValueError(f"{name} cannot be {value!r}")
     return Settings(Minute(**asdict(before.minute) | minute), Switches(**asdict(before.switches) | switches))
 

@@ -67,7 +67,9 @@ def test_it_never_goes_back(steps: list[str]) -> None:
         assert clock.now() - NOON == timedelta(seconds=last - 1000)
 
 
-@pytest.mark.parametrize("seconds", [-1, float("nan"), float("inf"), "1", None, True, 1e12, 10**400])
+@pytest.mark.parametrize(
+    "seconds", [-1, float("nan"), float("inf"), "1", None, True, 1e12, pytest.param(10**400, id="huge")]
+)
 def test_what_is_no_time_forward_is_refused(seconds: Any) -> None:
     """ValueError, and it shows what it showed."""
     clock, _ = a_clock()
@@ -96,6 +98,33 @@ async def test_whoever_sleeps_wakes_when_the_time_is_skipped() -> None:
         await sleeping
     await clock.sleep(0)
     await clock.sleep(-1)
+
+
+async def test_a_second_in_tenths_is_a_second() -> None:
+    """Ten times 0.1 is a little less in floats; whoever waits for it in a clock that stands is not left waiting."""
+    clock, _ = a_clock()
+    clock.freeze()
+    sleeping = asyncio.create_task(clock.sleep(1))
+    for _ in range(10):
+        await some_turns()
+        assert not sleeping.done()
+        clock.advance(0.1)
+    async with asyncio.timeout(10):
+        await sleeping
+
+
+async def test_no_advance_is_missed_by_who_is_just_going_to_sleep() -> None:
+    """Another thread may set it forward after the sleeper has looked and before it waits."""
+
+    class Hasty(SandboxClock):
+        @property
+        def is_frozen(self) -> bool:
+            if not self._advanced_s:
+                self.advance(3600)
+            return super().is_frozen
+
+    async with asyncio.timeout(10):
+        await Hasty().sleep(3600)
 
 
 async def test_whoever_sleeps_is_woken_from_another_thread() -> None:

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from onboard360_async.sandbox import Sandbox
@@ -178,6 +179,7 @@ async def test_openapi() -> None:
         ("POST", "/restore", b"x", "no snapshot"),
         ("POST", "/clock", {"advance_s": -1}, "set forward"),
         ("POST", "/clock", {"advance_s": None}, "set forward"),
+        ("POST", "/clock", {"advance_s": 10**400}, "9999"),
         ("POST", "/clock", {"frozen": "yes"}, "frozen"),
         ("POST", "/clock", {"speed": 2}, "advance_s, frozen"),
         ("POST", "/clock", [], "object"),
@@ -187,12 +189,17 @@ async def test_openapi() -> None:
         ("POST", "/switches", {"preset": "/etc/x.json"}, "a name"),  # no file is looked at
         ("POST", "/limiter", {"limit": "x"}, "limit"),
         ("POST", "/limiter", {"limit": 0}, "limit"),
+        ("POST", "/limiter", {"limiter": "off", "limit": 0}, "limit"),
+        ("POST", "/limiter", {"limiter": "off", "window_s": 0}, "window_s"),
+        ("POST", "/limiter", {"limiter": "off", "window_s": None}, "window_s"),
+        ("POST", "/limiter", {"count_refused": None}, "count_refused"),
         ("POST", "/limiter", {"limiter": "moon"}, "sliding"),
         ("POST", "/limiter", {"paging": "link"}, "limiter"),
         ("POST", "/faults", {}, "drop-before"),
         ("POST", "/faults", {"kind": "429", "nth": "x"}, "nth"),
         ("POST", "/faults", {"kind": "429", "nth": 2.5}, "nth"),
         ("POST", "/faults", {"kind": "429", "moon": 1}, "moon"),
+        ("POST", "/faults", {"kind": "status", "body": "\ud800"}, "surrogates"),
         ("POST", "/faults", {"kind": ["429"]}, "drop-before"),
         ("GET", "/requests?last=x", None, "last"),
         ("GET", f"/clients?last={'9' * 20}", None, "last"),
@@ -211,6 +218,7 @@ async def test_openapi() -> None:
         ("POST", "/webhooks", {"url": "http://127.0.0.1:9/", "secret": 5}, "secret"),
         ("POST", "/deliveries/dlv_9/resend", None, "dlv_9"),
         ("POST", "/delivered", {"timeout_s": "x"}, "timeout_s"),
+        ("POST", "/delivered", {"timeout_s": 10**400}, "timeout_s"),
         ("POST", "/trigger", {}, "client.created"),
         ("POST", "/trigger", {"event": 5}, "event"),
         ("POST", "/trigger", {"event": "client.created"}, "client_id"),
@@ -229,6 +237,16 @@ async def test_what_cannot_be_meant_is_a_400(method: str, path: str, body: objec
             name: value for name, value in before.items() if name != "clock"
         }
         assert (sandbox.faults, sandbox.webhooks, after["clock"]["frozen"]) == ((), (), False)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/_sandbox/seed", 400), ("/_page/do/publish", 303)])
+async def test_a_body_that_lies_about_its_coding_is_no_500(path: str, status: int) -> None:
+    """Not gzip although it says so: refused, as the API does; by the page with a notice that it leads to."""
+    async with Sandbox() as sandbox, aiohttp.ClientSession() as session:
+        options: Any = {"data": b"not gzip", "headers": {"Content-Encoding": "gzip"}}
+        async with session.post(f"{sandbox.url}{path}", allow_redirects=False, **options) as answer:
+            assert answer.status == status
+            assert len(sandbox._desk.store.campaigns()) == 1
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ async def test_late_commit_closes_first_and_creates_later(monkeypatch: pytest.Mo
     days = iter(range(1, 9))
     asked, passed = [], asyncio.Event()
 
-    async def passes(_service: object, delay_s: float | None) -> bool:
+    async def passes(_service: object, delay_s: float | None, _stopping: asyncio.Event) -> bool:
         asked.append(delay_s)
         return await passed.wait()
 
@@ -386,6 +386,7 @@ async def test_a_header_that_asks_for_nonsense_is_a_400(text: str) -> None:
         ({"kind": "cut-listing", "keep": -1}, "keep"),
         ({"kind": "status", "status": 199}, "status"),
         ({"kind": "status", "status": 600}, "status"),
+        ({"kind": "status", "body": "\ud800"}, "surrogates"),
     ],
 )
 def test_a_rule_that_cannot_be_meant_is_refused(options: Any, match: str) -> None:
@@ -491,6 +492,35 @@ async def test_a_truncated_answer_of_any_kind() -> None:
         for method, path in (("GET", "/clients"), ("GET", "/campaigns"), ("DELETE", "/clients")):
             with pytest.raises(aiohttp.ClientPayloadError):
                 await call(sandbox, method, path, fault="truncated")
+
+
+async def test_a_cut_listing_may_keep_more_than_can_be(sandbox: Sandbox) -> None:
+    """More clients than any database has rows: all of them."""
+    await add(sandbox)
+    cut = await call(sandbox, "GET", "/clients", fault=f"cut-listing:keep={2**63}")
+    assert len(cut.body["clients"]) == 1
+
+
+@pytest.mark.parametrize("status", [299, 404, 599])
+async def test_a_status_without_a_name_has_a_page_too(sandbox: Sandbox, status: int) -> None:
+    """Where errors are pages: it is that status, and no 500."""
+    sandbox.configure(error_body="html")
+    answer = await call(sandbox, "GET", "/campaigns", fault=f"status:status={status}")
+    assert (answer.status, f"<h1>{status} " in answer.body) == (status, True)
+
+
+@pytest.mark.parametrize("fault", ["truncated", "slow-drip:delay=0"])
+async def test_what_has_no_body_is_neither_cut_nor_dripped(sandbox: Sandbox, fault: str) -> None:
+    """The answer to a HEAD ends with its head: the next answer on its connection is not preceded by a body."""
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    for _ in range(2):
+        writer.write(
+            f"HEAD /api/v1/clients HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {sandbox.api_key}\r\n"
+            f"X-Sandbox-Fault: {fault}\r\n\r\n".encode()
+        )
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 405 ")
+    writer.close()
 
 
 def test_a_rule_tells_what_it_was_told() -> None:

@@ -678,3 +678,11 @@ async def test_open_pages_do_not_hold_up_the_end() -> None:
             listeners = len(sandbox._desk.on_change)
         assert b"event: sections" in await answer.content.read()
         assert len(sandbox._desk.on_change) == listeners - 1
+
+
+async def test_a_stream_has_no_head_of_its_own(sandbox: Sandbox) -> None:
+    """HEAD would open a stream without an end: it is no method of that path; it is one of the pages."""
+    async with aiohttp.ClientSession() as session:
+        for path, status in (("/_page/live", 405), ("/", 200)):
+            async with session.head(f"{sandbox.url}{path}") as answer:
+                assert answer.status == status

@@ -134,6 +134,14 @@ def test_a_new_key_has_a_minute_of_its_own() -> None:
         assert [request.key for request in sandbox.requests] == [0, None, 2, 2]
 
 
+def test_there_is_a_key_at_every_moment() -> None:
+    """Whoever looks while another thread asks for a new one finds the old or the new one, never none."""
+    with Sandbox() as sandbox:
+        old, keys = sandbox.api_key, sandbox._desk.keys
+        assert sandbox.new_key() != old
+        assert list(keys) == [old]  # what somebody may be reading stays as it is
+
+
 def test_a_seed_is_stored_and_told_to_nobody() -> None:
     """Campaigns by name or by id, clients of either, finished or not; how many is told, and no webhook."""
     with Sandbox(campaigns=[], webhooks=["http://127.0.0.1:9/"]) as sandbox:
@@ -240,12 +248,15 @@ def test_a_snapshot_is_restored_here_and_elsewhere(tmp_path: Path, before: bool,
         assert added.status == 201
 
 
-@pytest.mark.parametrize("snapshot", [b"", b"x" * 5000, "of something else", None, 5])
+@pytest.mark.parametrize("snapshot", [b"", b"x" * 5000, "of something else", "with our marks", None, 5])
 def test_what_is_no_snapshot_changes_nothing(tmp_path: Path, snapshot: Any) -> None:
     """ValueError; a database of something else is none either."""
-    if snapshot == "of something else":
+    if isinstance(snapshot, str):
         with closing(sqlite3.connect(":memory:")) as database:
             database.execute("CREATE TABLE campaigns (id)")
+            if snapshot == "with our marks":
+                database.execute(f"PRAGMA application_id = {0x33363053}")
+                database.execute("PRAGMA user_version = 2")
             snapshot = database.serialize()
     with Sandbox() as sandbox:
         sandbox.add_client(CAMPAIGN, "a@example.com")

@@ -128,6 +128,16 @@ async def test_a_body_that_lies_about_its_coding_is_a_400() -> None:
         assert set(json.loads(answer.partition(b"\r\n\r\n")[2])) == {"error", "details"}
 
 
+@pytest.mark.parametrize("path", ["/_sandbox/clock", "/_page/do/publish"])
+async def test_whoever_leaves_a_control_or_a_form_makes_no_noise(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A sender that leaves in the middle of its body: nobody logs a word."""
+    async with Sandbox() as sandbox:
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
+        assert await raw(sandbox, head.encode() + b"advance", leave=True) == b""
+        await call(sandbox, "GET", "/campaigns")
+    assert caplog.messages == []
+
+
 async def test_a_body_cut_short_creates_nothing(caplog: pytest.LogCaptureFixture) -> None:
     """A sender that leaves in the middle of its body gets no answer, and nobody logs a word."""
     async with Sandbox() as sandbox:

@@ -2,8 +2,9 @@
 
 import json
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -263,3 +264,36 @@ async def test_order() -> None:
             answer = await call(sandbox, "GET", "/clients?campaign_id=a")
             assert "".join(client["id"] for client in answer.body["clients"]) == everybody.replace("2", "")
     assert CAMPAIGN
+
+
+@pytest.mark.parametrize("fault", ["cut-listing", "stale-listing"])
+async def test_a_listing_that_is_not_whole_tells_of_the_limit_as_others_do(fault: str) -> None:
+    """What is missing in it is not to be seen by its headers."""
+    async with Sandbox(rate_limit=True) as sandbox:
+        whole, cut = [await call(sandbox, "GET", "/clients", fault=each) for each in (None, fault)]
+        assert list(cut.headers) == list(whole.headers)
+        assert cut.headers["RateLimit"] == '"default";r=98;t=60'
+
+
+@pytest.mark.parametrize("fault", ["500-before", "500-after", "garbage", "redirect", "429", "wrong-type", "sneeze"])
+async def test_every_answer_that_counted_tells_of_the_limit(fault: str) -> None:
+    """What a fault answers, and what is refused before it is looked at: a header in error, a body too large."""
+    async with Sandbox(rate_limit=True) as sandbox:
+        told = await call(sandbox, "GET", "/campaigns", fault=fault, allow_redirects=False)
+        large = await call(sandbox, "POST", "/clients", data=BytesIO(b"x" * 1_100_000))
+        assert [answer.headers["RateLimit"] for answer in (told, large)] == [
+            '"default";r=99;t=60',
+            '"default";r=98;t=60',
+        ]
+        assert large.status == 413
+
+
+@pytest.mark.parametrize("kind", ["400", "409"])
+def test_an_email_that_the_api_refuses_is_refused_without_a_request_too(kind: Literal["400", "409"]) -> None:
+    """ValueError, and nobody was created; another email is none of its business."""
+    with Sandbox(duplicate_email=kind) as sandbox:
+        sandbox.add_client(CAMPAIGN, "a@example.com")
+        with pytest.raises(ValueError, match="added before"):
+            sandbox.add_client(CAMPAIGN, "A@example.com")
+        sandbox.add_client(CAMPAIGN, "b@example.com")
+        assert len(sandbox.clients()) == 2
