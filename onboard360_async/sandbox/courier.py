@@ -5,6 +5,8 @@ does not hold up the next. Pinned by tests/sandbox/test_deliveries.py (test_a_sl
 """
 
 import asyncio
+import errno
+import os
 import random
 from collections.abc import Sequence
 from contextlib import suppress
@@ -157,7 +159,15 @@ class Courier:
         except TimeoutError:
             return Attempt(at, None, f"no answer within {TIMEOUT_S:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a host that cannot be a name
-            return Attempt(at, None, getattr(error, "strerror", None) or type(error).__name__)
+            return Attempt(at, None, _reason(error))
+
+
+def _reason(error: Exception) -> str:
+    """What the system calls it, as in "Connection refused"; asyncio's own words hold a tuple."""
+    number = getattr(error, "errno", None)
+    if isinstance(number, int) and number in errno.errorcode:  # a name that is not found has a number of its own
+        return os.strerror(number)
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 async def _read_away(answer: aiohttp.ClientResponse) -> None:

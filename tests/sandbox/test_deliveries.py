@@ -108,6 +108,7 @@ async def test_no_answer_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {delivery.state for delivery in sandbox.deliveries} == {"failed"}
     assert [(attempt.at, attempt.status) for attempt in attempts] == [(1000.0, None)] * 4
     assert attempts[0].error == "no answer within 0.05 s"
+    assert attempts[2].error == "Connection refused"
     for attempt in attempts:
         assert attempt.error
         assert "@" not in attempt.error
