@@ -3,6 +3,7 @@
 The presets, each switch by itself in each of its other positions, and each way to cut the minute.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any
@@ -171,3 +172,13 @@ def test_the_blocking_handle_does_the_same() -> None:
         fill(service, 5)
         with pytest.raises(errors.PaginationError):
             list(api.iter_clients())
+
+
+@pytest.mark.parametrize("name", LIMITERS)
+async def test_nobody_is_refused_however_the_minute_is_cut(name: str) -> None:
+    """Three windows' worth of requests at once, in a minute of a quarter of a second: all served, at their pace."""
+    async with Sandbox(limiter=name, limit=20, window_s=0.25) as service:
+        budget = Budget(limit=20, window_s=0.25)
+        async with AsyncOnboard360(service.api_key, base_url=service.url, budget=budget) as api:
+            await asyncio.gather(*(api.list_campaigns() for _ in range(60)))
+        assert (len(service.requests), service.refused) == (60, 0)
