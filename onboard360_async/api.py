@@ -28,7 +28,7 @@ from onboard360_async.listing import ClientListing
 from onboard360_async.models import Campaign, Client, NewClient, email_key
 from onboard360_async.transport.access import ApiKey, KeySource, check_base_url
 from onboard360_async.transport.call import Call, Transport
-from onboard360_async.transport.options import Event, Options, Request
+from onboard360_async.transport.options import Deadline, Event, Options, Request
 from onboard360_async.transport.pool import Pool
 
 __all__ = ["UNSET", "AsyncOnboard360", "Unset"]
@@ -49,8 +49,13 @@ class AsyncOnboard360:
     """The 360Onboard API for one key: every call typed, and inside the account's 100 requests a minute.
 
     `api_key` and `base_url` are taken from ONBOARD360_API_KEY and ONBOARD360_BASE_URL if left out. `api_key` may be a
-    callable, plain or async, for keys that rotate. `timeout_s` is for each attempt, `deadline_s` for a whole call with
-    its waits. A `session` that is passed in stays the caller's to close.
+    callable, plain or async, for keys that rotate. A `session` that is passed in stays the caller's to close.
+    `timeout_s` is for each attempt, a number above 0 (of a listing: until its headers, then between two pieces).
+    `deadline_s` is for a whole call: the key, the wait for the budget, all attempts and the waits between them, a
+    listing to its last client. None is none, 0 has passed already; what passed raises DeadlineError, or
+    OutcomeUnknownError if a POST had left. `max_wait_s` is for each wait for the budget: None is any, 0 none. In a
+    call None means the handle's own, and `deadline_s=math.inf` none at all. Held by tests/transport/test_deadlines.py.
+    `on_event` hears what happens: `transport.options.Event` says what; `otel.Telemetry` makes spans and metrics of it.
     Handles of one process with the same key and base URL share one budget, unless one is passed in.
     Raises ConfigurationError for what cannot work; nothing is sent before the first call.
     Source: API page, "Authentication" and "Base URL".
@@ -259,11 +264,17 @@ class AsyncOnboard360:
         check_new_client(new)
         key = (id(asyncio.get_running_loop()), campaign_id, email_key(email))
         lock = self._adding.setdefault(key, asyncio.Lock())
-        async with lock:
-            found = await self.find_client(
-                campaign_id=campaign_id, email=email, priority=priority, deadline_s=deadline_s, max_wait_s=max_wait_s
+        options = self._with(priority, deadline_s, max_wait_s)
+        deadline = Deadline(options.deadline_s)  # one for the look, the addition, and the wait for others
+        await deadline.keep(lock.acquire())
+        try:
+            api = self.with_options(deadline_s=deadline.left_s())
+            found = await api.find_client(
+                campaign_id=campaign_id, email=email, priority=priority, max_wait_s=max_wait_s
             )
-            return found or await self._add(new, self._with(priority, deadline_s, max_wait_s))
+            return found or await self._add(new, options.but(deadline_s=deadline.left_s()))
+        finally:
+            lock.release()
 
     # --- many at once ---
 
@@ -289,7 +300,7 @@ class AsyncOnboard360:
         again only if it is shown that nobody was created (`on_ambiguous="hold"`: never). `form` ("csv", "tsv", "jsonl",
         "json", "xlsx"), `delimiter` and `encoding` say how a file is to be read where it does not do so itself.
         `events_from`: inboxes, also in use, or files of `client.created` webhooks (a JSON object a line), for links.
-        `rules`: see `Rules`.
+        `rules`: see `Rules`. Of the handle's options `timeout_s` holds for each request, `deadline_s` does not.
         UNDOCUMENTED: whether the service writes to those who are added; take it that it does.
         ConfigurationError for what cannot work; `load` and `run` raise what is wrong with the list or the service.
         """

@@ -12,7 +12,7 @@ import aiohttp
 
 from onboard360_async import settings
 from onboard360_async.codec.stream import ClientStream
-from onboard360_async.errors import AnswerLostError, DecodeError, PaginationError
+from onboard360_async.errors import AnswerLostError, DeadlineError, DecodeError, PaginationError
 from onboard360_async.models import Client
 from onboard360_async.transport.call import Call
 
@@ -42,22 +42,22 @@ class ClientListing:
 
         AnswerLostError or DecodeError come after the clients that did arrive, and are retried only before the first.
         """
-        call = self._call()
-        while True:
-            answer = await call.answer(streamed=True)
-            stream = ClientStream()
-            try:
-                async with answer, aclosing(call.chunks(answer)) as chunks:
-                    async for chunk in chunks:
-                        if batch := stream.feed(chunk):
+        with self._call() as call:
+            while True:
+                answer = await call.answer(streamed=True)
+                stream = ClientStream()
+                try:
+                    async with answer, aclosing(call.chunks(answer)) as chunks:
+                        async for chunk in chunks:
+                            if batch := stream.feed(chunk):
+                                yield batch
+                        while batch := stream.finish():
                             yield batch
-                    while batch := stream.finish():
-                        yield batch
-            except (AnswerLostError, DecodeError) as error:
-                call.lost(error, status=answer.status, items=stream.count)
-            else:
-                _check_end(call, answer, stream)
-                return
+                except (AnswerLostError, DeadlineError, DecodeError) as error:
+                    call.lost(error, status=answer.status, items=stream.count)
+                else:
+                    _check_end(call, answer, stream)
+                    return
 
 
 def _check_end(call: Call, answer: aiohttp.ClientResponse, stream: ClientStream) -> None:
