@@ -50,9 +50,9 @@ class ClientListing:
                     async with answer, aclosing(call.chunks(answer)) as chunks:
                         async for chunk in chunks:
                             if batch := stream.feed(chunk):
-                                yield batch
+                                yield call.seen(batch)
                         while batch := stream.finish():
-                            yield batch
+                            yield call.seen(batch)
                 except (AnswerLostError, DeadlineError, DecodeError) as error:
                     call.lost(error, status=answer.status, items=stream.count)
                 else:

@@ -55,6 +55,7 @@ SHORTEST_TIMEOUT_S: Final = 0.001  # seconds: what is left of a deadline is neve
 MAX_ERROR_BYTES: Final = 64 * 1024  # bytes of an error answer that are read; our choice
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # bytes of one answer that is read whole; our choice
 SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `body_snippet`; our choice
+MOST_DRIFTED: Final = 100  # unknown fields that a handle tells of, each once; our choice
 
 # A listing
 MAX_ITEM_CHARS: Final = 16 * 1024 * 1024  # characters of one element or member; our choice

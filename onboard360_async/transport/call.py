@@ -74,6 +74,7 @@ class Transport:
         self.clock = ServerClock()
         self._given = budget
         self._on_event = on_event
+        self._drifted: set[str] = set()  # fields that nobody knew, and of which was told
 
     def budget(self, key: str) -> Budget:
         """The budget that was given, else the one that the process keeps for this key and base URL."""
@@ -96,7 +97,7 @@ class Transport:
         """The same connections for another key, and so with another budget."""
         store = None if isinstance(self._given, Budget) else self._given
         other = Transport(key, self.base_url, self.pool, budget=store, on_event=self._on_event)
-        other.clock = self.clock
+        other.clock, other._drifted = self.clock, self._drifted
         return other
 
     def url(self, request: Request) -> URL:
@@ -106,7 +107,8 @@ class Transport:
 
     def story(self, request: Request) -> Story | None:
         """Who tells what happens to a request; None if nobody would hear it."""
-        return Story(request, self.url(request), self._on_event) if Story.is_wanted(self._on_event) else None
+        hook = self._on_event
+        return Story(request, self.url(request), hook, self._drifted) if Story.is_wanted(hook) else None
 
 
 class Call(Traced):
@@ -144,7 +146,7 @@ class Call(Traced):
                 response = await self.answer()
                 try:
                     async with response:
-                        return decode(await read_whole(response))
+                        return self.seen(decode(await read_whole(response)))
                 except WIRE_ERRORS as error:
                     body, fault, reason = Body.CUT, None, reason_of(error)
                 except DecodeError as error:
@@ -191,6 +193,12 @@ class Call(Traced):
         if items:
             self._give_up(error)
         self._retry_or_raise(verdict, error)
+
+    def seen(self, value: T) -> T:
+        """What was decoded, whose unknown fields are told of."""
+        if self._story is not None:
+            self._story.look(value, self.attempts)
+        return value
 
     def headers_sent(self) -> None:
         """Called by the trace hook just before the first byte leaves."""
