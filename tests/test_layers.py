@@ -24,6 +24,7 @@ ROOMS: Mapping[str, set[str]] = {
     "listing": {"codec", "transport"},
     "checks": set(),
     "api": {"budget", "checks", "codec", "importer", "listing", "transport"},
+    "otel": {"budget", "transport"},
     "bridge": set(),
     "blocking": {"bridge", "importer", "listing"},
     "sync": {"api", "blocking", "bridge", "budget", "transport"},
