@@ -49,9 +49,7 @@ class Observed:
         found: dict[str, float] = {}
         for resource in data.resource_metrics if data else ():
             for metric in (each for scope in resource.scope_metrics for each in scope.metrics):
-                values: list[float] = [
-                    getattr(point, "value", None) or getattr(point, "sum", 0) for point in metric.data.data_points
-                ]
+                values = [float(getattr(p, "value", None) or getattr(p, "sum", 0)) for p in metric.data.data_points]
                 found[metric.name] = sum(values)
         return found
 
