@@ -23,6 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """What may run for hours, for whoever asks for it."""
     told = "kill imports at random for N rounds (tests/importer/test_crash.py); --hypothesis-seed chooses which"
     parser.addoption("--long-crash", type=int, metavar="N", help=told)
+    told = "let both handles work for so long while much goes wrong (tests/test_soak.py)"
+    parser.addoption("--soak", type=float, metavar="MINUTES", help=told)
 
 
 class _ShimmedResponse(ClientResponse):

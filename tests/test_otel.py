@@ -49,8 +49,8 @@ class Observed:
         found: dict[str, float] = {}
         for resource in data.resource_metrics if data else ():
             for metric in (each for scope in resource.scope_metrics for each in scope.metrics):
-                values = [float(getattr(p, "value", None) or getattr(p, "sum", 0)) for p in metric.data.data_points]
-                found[metric.name] = sum(values)
+                points: list[Any] = list(metric.data.data_points)
+                found[metric.name] = sum(_number(point) for point in points)
         return found
 
 
@@ -69,6 +69,10 @@ def observed() -> Iterator[Observed]:
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test waits between attempts."""
     monkeypatch.setattr("onboard360_async.transport.call.random.uniform", lambda *_: 0.0)
+
+
+def _number(point: Any) -> float:
+    return float(point.value if hasattr(point, "value") else point.sum)
 
 
 def of(span: ReadableSpan) -> dict[str, Any]:
