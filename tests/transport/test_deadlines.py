@@ -306,6 +306,12 @@ def test_the_blocking_handle_keeps_deadlines_too() -> None:
         sandbox.add_fault("delay", delay_s=60.0)
         with pytest.raises(errors.DeadlineError):
             api.list_clients(deadline_s=0.2)
+        sandbox.clear_faults()
+        sandbox.add_fault("slow-drip", delay_s=60.0)
+        with pytest.raises(errors.DeadlineError):
+            next(api.iter_clients(deadline_s=0.2).batches())
+        with pytest.raises(errors.DeadlineError):
+            api.ensure_client(campaign_id="c", email="a@x.de", deadline_s=0.2)
 
 
 # --- what the values mean ---
