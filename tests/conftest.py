@@ -14,6 +14,7 @@ from yarl import URL
 
 from onboard360_async import AsyncOnboard360, Budget
 from onboard360_async.sandbox import Sandbox
+from tests.leaks import Watch
 
 _NUMBERS = count()
 LOCAL = ("127.0.0.1", "::1", "localhost")
@@ -87,3 +88,13 @@ async def api(sandbox: Sandbox, budget: Budget, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("onboard360_async.transport.call.random.uniform", lambda *_: 0.0)
     async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget) as handle:
         yield handle
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[Watch]:
+    """No error and no log line of any test shows a key, a person or a link; each error pickles and copies whole."""
+    with Watch() as watch:
+        yield watch
+        leaks = watch.leaks()
+    watch.forget()
+    assert not leaks, "\n".join(leaks)

@@ -1,6 +1,7 @@
 """A server in raw asyncio on a free port of this machine: the life of one, whatever it answers."""
 
 import asyncio
+import ssl
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
@@ -11,14 +12,16 @@ __all__ = ["Listening"]
 class Listening(ABC):
     """`async with` it, and reach it at `url`."""
 
+    tls: ssl.SSLContext | None = None  # set before it is entered, if it is to speak TLS
+
     def __init__(self, port: int = 0) -> None:
         self._server: asyncio.Server | None = None
         self._port = port
         self.url = ""
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self.serve, "127.0.0.1", self._port)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        self._server = await asyncio.start_server(self.serve, "127.0.0.1", self._port, ssl=self.tls)
+        self.url = f"http{'s' if self.tls else ''}://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 
     async def __aexit__(

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from typing import Final, NoReturn, TypeVar
 
 import aiohttp
@@ -20,6 +20,7 @@ from onboard360_async.budget.registry import budget_for, name_for
 from onboard360_async.budget.slot import Slot
 from onboard360_async.budget.stores import check_store
 from onboard360_async.codec.answers import decode_error
+from onboard360_async.codec.drift import Drift
 from onboard360_async.errors import (
     AnswerLostError,
     BudgetExhaustedError,
@@ -32,6 +33,7 @@ from onboard360_async.errors import (
     OutcomeUnknownError,
     ServerOutcomeUnknownError,
 )
+from onboard360_async.hidden import hidden
 from onboard360_async.transport.access import ApiKey
 from onboard360_async.transport.options import Event, Options, Request
 from onboard360_async.transport.pool import Pool, Traced
@@ -41,6 +43,8 @@ from onboard360_async.transport.verdict import Body, Verdict, error_class, judge
 from onboard360_async.transport.wire import (
     WIRE_ERRORS,
     SentTwiceError,
+    cannot_send,
+    headers_of,
     likely_base,
     no_people,
     read_error,
@@ -69,7 +73,7 @@ class Transport:
         if isinstance(budget, str):
             check_store(budget)
         self.key, self.base_url, self.pool = key, base_url, pool
-        self.clock = ServerClock()
+        self.clock, self.drift = ServerClock(), Drift()
         self._given = budget
         self._on_event = on_event
 
@@ -94,7 +98,7 @@ class Transport:
         """The same connections for another key, and so with another budget."""
         store = None if isinstance(self._given, Budget) else self._given
         other = Transport(key, self.base_url, self.pool, budget=store, on_event=self._on_event)
-        other.clock = self.clock
+        other.clock, other.drift = self.clock, self.drift
         return other
 
     def url(self, request: Request) -> URL:
@@ -125,6 +129,13 @@ class Call(Traced):
 
     async def read(self, decode: Callable[[bytes], T]) -> T:
         """The decoded body of a 2xx answer, read whole within `timeout_s`."""
+        try:
+            return await self._read(decode)
+        except Onboard360Error as error:
+            # It says all there is, and our frames hold what an answer says of people.
+            raise error.with_traceback(None) from error.__cause__
+
+    async def _read(self, decode: Callable[[bytes], T]) -> T:
         while True:
             response = await self.answer()
             try:
@@ -154,7 +165,7 @@ class Call(Traced):
         while True:
             try:
                 async with asyncio.timeout_at(self._deadline_at):
-                    chunk = await response.content.readany()
+                    chunk = hidden(await response.content.readany())
             except WIRE_ERRORS as error:
                 reason = reason_of(error)
                 break
@@ -173,6 +184,17 @@ class Call(Traced):
             error.done = f"{items} clients were handed on before."
             self._give_up(error)
         self._retry_or_raise(verdict, error)
+
+    def drifted(self, paths: Iterable[str]) -> None:
+        """Tell of what the answer holds beyond the API page, each path once."""
+        for where in self._transport.drift.news(paths):
+            logger.info(
+                "an answer to %s %s holds more than the API page names: %s",
+                self._request.method,
+                self._request.path,
+                where,
+            )
+            self.tell("drift", where=where)
 
     def headers_sent(self) -> None:
         """Called by the trace hook just before the first byte leaves."""
@@ -208,30 +230,39 @@ class Call(Traced):
             return None
         if 200 <= found.status < 300:
             return found
-        self._judge_refusal(found, await read_error(found))
+        self._judge_refusal(found, await read_error(found, self._limit_s()))
         return None
 
     async def _exchange(self, slot: Slot, key: str, *, streamed: bool) -> aiohttp.ClientResponse | str:
         """Send, and settle the slot when the answer's headers are in; without an answer, why there is none."""
         request = self._request
-        session = await self._transport.pool.session()
+        session, proxy = await self._transport.pool.session(), self._transport.pool.proxy
         self._sent = False
         self._mark_sent = slot.sent
         if request.before_send is not None:
             request.before_send()
         started = asyncio.get_running_loop().time()
         try:
-            response = await session.request(
-                request.method,
-                self._transport.url(request),
-                data=request.body,
-                headers=_headers(key, request),
-                allow_redirects=False,
-                timeout=self._timeout(streamed=streamed),
-                trace_request_ctx=self,
-            )
+            # Until its head is in, a streamed answer has no longer than any other, however its bytes drip.
+            async with asyncio.timeout(self._limit_s()):
+                response = await session.request(
+                    request.method,
+                    self._transport.url(request),
+                    data=request.body,
+                    headers=headers_of(key, has_body=request.body is not None),
+                    allow_redirects=False,
+                    raise_for_status=False,
+                    proxy=proxy.url,
+                    proxy_headers=proxy.headers,
+                    timeout=self._timeout(streamed=streamed),
+                    trace_request_ctx=self,
+                )
         except WIRE_ERRORS as error:
             return reason_of(error)
+        except (ValueError, RuntimeError) as error:  # what aiohttp says of a session that cannot send this
+            if self._sent:
+                raise
+            raise cannot_send(error, is_closed=session.closed) from None
         self._transport.clock.heard(response.headers)
         if response.status == 429:
             slot.refused(retry_after_s(response.headers))
@@ -240,10 +271,13 @@ class Call(Traced):
         self.tell("answered", status=response.status, seconds=asyncio.get_running_loop().time() - started)
         return response
 
-    def _timeout(self, *, streamed: bool) -> aiohttp.ClientTimeout:
+    def _limit_s(self) -> float:
         remaining_s = self._remaining_s()
         limit_s = self._options.timeout_s if remaining_s is None else min(self._options.timeout_s, remaining_s)
-        limit_s = max(limit_s, settings.SHORTEST_TIMEOUT_S)  # aiohttp takes 0 for "for ever"
+        return max(limit_s, settings.SHORTEST_TIMEOUT_S)  # aiohttp takes 0 for "for ever"
+
+    def _timeout(self, *, streamed: bool) -> aiohttp.ClientTimeout:
+        limit_s = self._limit_s()
         if streamed:
             return aiohttp.ClientTimeout(total=None, connect=limit_s, sock_read=limit_s, ceil_threshold=math.inf)
         return aiohttp.ClientTimeout(total=limit_s, ceil_threshold=math.inf)
@@ -336,7 +370,13 @@ class Call(Traced):
         return f"The answer to {self._request.method} {self._request.path} did not arrive whole ({reason})."
 
     def tell(
-        self, name: str, *, attempt: int | None = None, status: int | None = None, seconds: float | None = None
+        self,
+        name: str,
+        *,
+        attempt: int | None = None,
+        status: int | None = None,
+        seconds: float | None = None,
+        where: str | None = None,
     ) -> None:
         """Log what happened, and hand it to the one who listens."""
         request = self._request
@@ -344,11 +384,4 @@ class Call(Traced):
         logger.debug(
             "%s %s %s (attempt %d, status %s, %s s)", request.method, request.path, name, attempt, status, seconds
         )
-        self._transport.tell(Event(name, request.method, request.path, attempt, status, seconds))
-
-
-def _headers(key: str, request: Request) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": settings.USER_AGENT}
-    if request.body is not None:
-        headers["Content-Type"] = "application/json"
-    return headers
+        self._transport.tell(Event(name, request.method, request.path, attempt, status, seconds, where))

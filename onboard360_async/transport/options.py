@@ -21,7 +21,8 @@ class Event:
     """What happened to a call, for `on_event`.
 
     `name` is queued, granted, sent, answered, settled (the slot counts) or released (it does not, nothing was sent),
-    retried, failed, or listing_may_be_capped.
+    retried, failed, listing_may_be_capped, or drift: an answer holds something that the API page does not name, which
+    is kept in `extra`. `where` is its path (`$.clients[].status`), and each path is told once.
 
     `seconds` is the wait for the budget (granted), the time until the answer
     (answered) or the wait before the next attempt (retried). No event holds a key, a person or a query.
@@ -33,6 +34,7 @@ class Event:
     attempt: int
     status: int | None = None
     seconds: float | None = None
+    where: str | None = None
 
 
 def _positive(_options: object, attribute: "Attribute[float]", value: object) -> None:

@@ -3,6 +3,7 @@
 Knows no budget and no retry.
 """
 
+import asyncio
 import contextlib
 import re
 from typing import Final
@@ -12,9 +13,20 @@ from yarl import URL
 
 from onboard360_async import settings
 from onboard360_async.budget.ledger import SlotOverError
-from onboard360_async.errors import DecodeError
+from onboard360_async.errors import ConfigurationError, DecodeError
+from onboard360_async.hidden import hidden
 
-__all__ = ["WIRE_ERRORS", "SentTwiceError", "likely_base", "no_people", "read_error", "read_whole", "reason_of"]
+__all__ = [
+    "WIRE_ERRORS",
+    "SentTwiceError",
+    "cannot_send",
+    "headers_of",
+    "likely_base",
+    "no_people",
+    "read_error",
+    "read_whole",
+    "reason_of",
+]
 
 
 class SentTwiceError(Exception):
@@ -25,22 +37,36 @@ WIRE_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError, SentTwiceError
 _EMAIL: Final = re.compile(r"[^\s@<>\"'(),:;]+@[^\s@<>\"'(),:;]+")
 
 
+def headers_of(key: str, *, has_body: bool) -> dict[str, str]:
+    """What every request says of itself; nothing that prints them shows the key."""
+    bearer = hidden(f"Bearer {key}")
+    headers = {"Authorization": bearer, "Accept": "application/json", "User-Agent": settings.USER_AGENT}
+    if has_body:
+        headers["Content-Type"] = "application/json"
+    return headers
+
+
 async def read_whole(response: aiohttp.ClientResponse, most_bytes: int = settings.MAX_BODY_BYTES) -> bytes:
     """The whole body. DecodeError if it is longer than `most_bytes`; one of WIRE_ERRORS if it breaks off."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
+    body = _Body()
+    while chunk := hidden(await response.content.readany()):
         body += chunk
         if len(body) > most_bytes:
             raise DecodeError(f"the answer is longer than {most_bytes} bytes")
-    return bytes(body)
+    return hidden(bytes(body))
 
 
-async def read_error(response: aiohttp.ClientResponse) -> bytes:
+async def read_error(response: aiohttp.ClientResponse, within_s: float) -> bytes:
     """The body of an error answer, as far as it comes: the status alone decides, so a broken body is no error."""
     with contextlib.suppress(DecodeError, *WIRE_ERRORS):
-        async with response:
+        async with response, asyncio.timeout(within_s):
             return await read_whole(response, settings.MAX_ERROR_BYTES)
     return b""
+
+
+class _Body(bytearray):
+    def __repr__(self) -> str:
+        return "<hidden>"
 
 
 def likely_base(response: aiohttp.ClientResponse, path: str) -> str:
@@ -66,6 +92,21 @@ def reason_of(error: BaseException) -> str:
         return "held up until its slot of the budget was over"
     if isinstance(error, TimeoutError):
         return "timed out"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status}"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        said = getattr(error.certificate_error, "verify_message", "")
+        return f"the server's certificate is not trusted: {said}".removesuffix(": ")
     cause = getattr(error, "os_error", error)
     text = getattr(cause, "strerror", None) if isinstance(cause, OSError) else None
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def cannot_send(error: Exception, *, is_closed: bool) -> ConfigurationError:
+    """What is wrong with the session that a user passed in, since it refused to send anything."""
+    if is_closed:
+        return ConfigurationError("The session that was passed in is closed. Nothing was sent.")
+    return ConfigurationError(
+        f"The session that was passed in cannot send this ({type(error).__name__}): it must have no `auth` of its own,"
+        " nor find one in .netrc, since the API takes a key. Nothing was sent."
+    )
