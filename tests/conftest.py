@@ -52,6 +52,9 @@ def no_account_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the user's environment says must not leak into a test."""
     for name in ("ONBOARD360_API_KEY", "ONBOARD360_BASE_URL", "ONBOARD360_BUDGET", "ONBOARD360_WEBHOOK_SECRET"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
 
 
 @pytest.fixture(autouse=True)

@@ -328,7 +328,7 @@ class Call(Traced):
         request, status = self._request, response.status
         verdict = judge(request.method, sent=True, status=status)
         reason, details = decode_error(body)
-        reason = no_people(reason)
+        reason = no_people(reason, request.body)
         if verdict is Verdict.REDIRECTED:
             reason = likely_base(response, request.path)
         wait_s = retry_after_s(response.headers)

@@ -5,6 +5,7 @@ Knows no budget and no retry.
 
 import asyncio
 import contextlib
+import json
 import re
 from typing import Final
 
@@ -34,7 +35,12 @@ class SentTwiceError(Exception):
 
 
 WIRE_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError, SentTwiceError, SlotOverError)
-_EMAIL: Final = re.compile(r"[^\s@<>\"'(),:;]+@[^\s@<>\"'(),:;]+")
+_PRIVATE: Final = (
+    (re.compile(r"[^\s@<>\"'(),:;]+@[^\s@<>\"'(),:;]+"), "<email>"),
+    (re.compile(r"https?://[^\s\"'<>]+|/c/\w+"), "<link>"),
+    (re.compile(r"\bsk_\w+"), "<key>"),
+    (re.compile(r"(?<![\w-])\+?\d[\d ()./-]{6,}\d(?![\w-])"), "<number>"),  # a phone; ids have letters
+)
 
 
 def headers_of(key: str, *, has_body: bool) -> dict[str, str]:
@@ -79,9 +85,21 @@ def likely_base(response: aiohttp.ClientResponse, path: str) -> str:
     return f"it redirects to {str(plain).removesuffix(path)}"
 
 
-def no_people(text: str) -> str:
-    """A server's error text that may be shown: no email address, and not too long."""
-    return _EMAIL.sub("<email>", text)[: settings.SNIPPET_CHARS]
+def no_people(text: str, sent: bytes | None = None) -> str:
+    """A server's error text that may be shown: nothing of a person, nothing that was sent, and not too long."""
+    for pattern, stands_for in _PRIVATE:
+        text = pattern.sub(stands_for, text)
+    for value in _texts(sent):
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "<sent>", text, flags=re.IGNORECASE)
+    return text[: settings.SNIPPET_CHARS]
+
+
+def _texts(sent: bytes | None) -> list[str]:
+    """What was said of a person in the body of a request, the longest first; ids may be shown."""
+    with contextlib.suppress(ValueError, AttributeError):
+        values = [value for name, value in json.loads(sent or b"{}").items() if not name.endswith("id")]
+        return sorted((value for value in values if isinstance(value, str) and value.strip()), key=len, reverse=True)
+    return []
 
 
 def reason_of(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import sys
 from itertools import cycle
 from typing import Any
 
@@ -141,6 +142,24 @@ async def test_an_encoding_that_nobody_asked_for_is_an_error_that_says_what_is_k
     async with RawServer(answer, closes=True) as server, handle(server) as api:
         with pytest.raises(errors.OutcomeUnknownError):
             await api.add_client(campaign_id="c", email="john@example.com")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "module"),
+    [("br", "brotli"), ("zstd", "backports.zstd" if sys.version_info < (3, 14) else "compression.zstd")],
+)
+async def test_what_aiohttp_can_unpack_is_unpacked(encoding: str, module: str) -> None:
+    """Br and zstd, where the package that reads them is there: the same clients as ever, and cut is cut."""
+    packed = pytest.importorskip(module, reason=f"{encoding} needs it").compress(BODY)
+    more = f"Content-Encoding: {encoding}\r\n"
+    cut = said(packed, more=more, length=len(packed) + 9)
+    async with RawServer(said(packed, more=more), said(packed, more=more), cut, closes=True) as server:
+        async with handle(server, 5.0) as api:
+            assert [client.first_name for client in await api.list_clients()] == ["John"]
+            assert (await api.add_client(campaign_id="c", email="john@example.com")).last_name == "Doe"
+            with pytest.raises(errors.AnswerLostError):
+                await api.list_clients()
+        assert encoding.encode() in server.requests[0]
 
 
 # --- who gives up first ---

@@ -22,16 +22,6 @@ from tests.listening import Listening
 from tests.transport.raw import RawServer
 from tests.transport.test_wire import said
 
-VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "REQUEST_METHOD")
-
-
-@pytest.fixture(autouse=True)
-def no_proxy_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the machine's environment says is not the test's."""
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-
 
 class Tunnel(Listening):
     """A proxy: notes what it is told, and leads whatever it is asked for to `target`."""

@@ -122,6 +122,22 @@ async def test_who_hangs_up_during_the_handshake_was_sent_nothing(authority: tru
             await api.add_client(campaign_id="c", email="john@example.com")
 
 
+async def test_who_never_ends_the_handshake_was_sent_nothing(authority: trustme.CA) -> None:
+    """A time-out before the connection stands is no lost answer."""
+
+    class Mute(RawServer):
+        async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            writer.close()
+
+    async with Mute() as server, trusting(server, authority) as api:
+        hasty = api.with_options(timeout_s=0.05)
+        for call in (hasty.list_clients(), hasty.add_client(campaign_id="c", email="john@example.com")):
+            with pytest.raises(errors.NotSentError, match="timed out"):
+                await call
+        assert api.budget.snapshot().used == 0
+
+
 SCRIPT = """
 import asyncio
 from onboard360_async import AsyncOnboard360, Onboard360

@@ -58,7 +58,37 @@ WRONG = (Told(errors.OutcomeUnknownError, created=True), Told(errors.DecodeError
 PAGE = tuple(told._replace(words="web page") for told in WRONG)
 MOVED = (Told(errors.ApiError, words="https://login.example"),) * 3
 
+
+def refused(status: str) -> bytes:
+    """With the documented body, which names somebody as a server would."""
+    body = (
+        b'{"error": "no john@example.com or +1 (234) 567-890 at /c/abc123xyz789 of sk_test_1", "details": "John Doe"}'
+    )
+    return said(body, status, "Content-Type: application/json\r\n")
+
+
+def all_told(error: type[errors.Onboard360Error], words: str = "") -> tuple[Told, ...]:
+    return (Told(error, words=words),) * 3
+
+
+FAILED = (Told(errors.ServerOutcomeUnknownError, words="find_client"), *all_told(errors.ServerError)[1:])
+SWITCHED = (FAILED[0], *all_told(errors.ApiError)[1:])
+
 CASES: dict[str, tuple[bytes | None, tuple[Told, ...]]] = {
+    # a status
+    "400": (refused("400 Bad Request"), all_told(errors.BadRequestError, "<number> at <link> of <key>")),
+    "401": (refused("401 Unauthorized"), all_told(errors.AuthenticationError, "API key")),
+    "403": (refused("403 Forbidden"), all_told(errors.ApiError, "403")),
+    "404": (refused("404 Not Found"), all_told(errors.NotFoundError, "base URL")),
+    "408": (refused("408 Request Timeout"), all_told(errors.ApiError, "408")),
+    "409": (refused("409 Conflict"), all_told(errors.ApiError, "409")),
+    "422": (refused("422 Unprocessable Content"), all_told(errors.ApiError, "422")),
+    "429": (refused("429 Too Many Requests"), all_told(errors.RateLimitError, "try again later")),
+    "500": (refused("500 Internal Server Error"), FAILED),
+    "502": (said(LOGIN, "502 Bad Gateway"), FAILED),
+    "503, cut": (said(LOGIN, "503 Service Unavailable", length=999), FAILED),
+    "599": (said(b"", "599 Whatever"), FAILED),
+    "101 to who asked for no other protocol": (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", SWITCHED),
     # redirects, and pages of somebody else
     "301 to a login page": (moved("301 Moved"), MOVED),
     "302 to a login page": (moved("302 Found"), MOVED),
@@ -150,3 +180,11 @@ async def test_whatever_a_server_says_it_is_a_result_or_an_error_that_says_what_
     assert getattr(error, "created", False) is told.created
     assert told.words in str(error)
     assert error.attempts == 1
+
+
+async def test_what_was_sent_is_not_shown_where_the_server_repeats_it() -> None:
+    """A name is no address that one could know by its form; but we know what we sent. An id may be shown."""
+    server_says = said(b'{"error": "john (JOHN), Johnson of c: taken"}', "400 Bad Request")
+    error, _ = await outcome(server_says, "post")
+    assert isinstance(error, errors.BadRequestError)
+    assert error.error == "<sent> (<sent>), Johnson of c: taken"
