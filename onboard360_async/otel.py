@@ -166,7 +166,7 @@ def _judge(event: Event, span: Span) -> None:
 
 
 def _note(event: Event, span: Span) -> None:
-    said = {"detail": event.detail, "seconds": event.seconds, "error.type": event.error}
+    said = {"where": event.where, "seconds": event.seconds, "error.type": event.error}
     span.add_event(event.name, {name: value for name, value in said.items() if value is not None}, event.at_ns)
 
 

@@ -55,12 +55,12 @@ SHORTEST_TIMEOUT_S: Final = 0.001  # seconds: what is left of a deadline is neve
 MAX_ERROR_BYTES: Final = 64 * 1024  # bytes of an error answer that are read; our choice
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # bytes of one answer that is read whole; our choice
 SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `body_snippet`; our choice
-MOST_DRIFTED: Final = 100  # unknown fields that a handle tells of, each once; our choice
 
 # A listing
 MAX_ITEM_CHARS: Final = 16 * 1024 * 1024  # characters of one element or member; our choice
 RETRY_ITEM_CHARS: Final = 4096  # characters; a longer element doubles before it is tried again; our choice
 ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths that look like a silent cap; our choice
+DRIFT_MOST_TOLD: Final = 100  # paths beyond the API page that one handle tells of; our choice
 
 # The command
 WATCH_EVERY_S: Final = 1.0  # seconds between two looks of `onboard360 budget --watch`; our choice

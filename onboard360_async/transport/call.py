@@ -5,10 +5,10 @@ is known. What may be sent again is `verdict`'s to say, and when is the budget's
 """
 
 import asyncio
-import contextlib
+import logging
 import math
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from types import TracebackType
 from typing import Final, NoReturn, Self, TypeVar
 
@@ -21,6 +21,7 @@ from onboard360_async.budget.registry import budget_for, name_for
 from onboard360_async.budget.slot import Slot
 from onboard360_async.budget.stores import check_store
 from onboard360_async.codec.answers import decode_error
+from onboard360_async.codec.drift import Drift
 from onboard360_async.errors import (
     AnswerLostError,
     BudgetExhaustedError,
@@ -33,6 +34,7 @@ from onboard360_async.errors import (
     OutcomeUnknownError,
     ServerOutcomeUnknownError,
 )
+from onboard360_async.hidden import hidden
 from onboard360_async.transport.access import ApiKey
 from onboard360_async.transport.options import Deadline, Options, Request
 from onboard360_async.transport.pool import Pool, Traced
@@ -43,8 +45,11 @@ from onboard360_async.transport.verdict import Body, Verdict, error_class, judge
 from onboard360_async.transport.wire import (
     WIRE_ERRORS,
     SentTwiceError,
+    cannot_send,
+    headers_of,
     likely_base,
     no_people,
+    nobodys,
     read_error,
     read_whole,
     reason_of,
@@ -53,6 +58,7 @@ from onboard360_async.transport.wire import (
 __all__ = ["Call", "Transport"]
 
 T = TypeVar("T")
+logger: Final = logging.getLogger("onboard360_async")
 _NOTHING_SPENT: Final = (BudgetExhaustedError, BudgetStoreError, DeadlineError)
 
 
@@ -71,10 +77,9 @@ class Transport:
         if isinstance(budget, str):
             check_store(budget)
         self.key, self.base_url, self.pool = key, base_url, pool
-        self.clock = ServerClock()
+        self.clock, self.drift = ServerClock(), Drift()
         self._given = budget
         self._on_event = on_event
-        self._drifted: set[str] = set()  # fields that nobody knew, and of which was told
 
     def budget(self, key: str) -> Budget:
         """The budget that was given, else the one that the process keeps for this key and base URL."""
@@ -97,7 +102,7 @@ class Transport:
         """The same connections for another key, and so with another budget."""
         store = None if isinstance(self._given, Budget) else self._given
         other = Transport(key, self.base_url, self.pool, budget=store, on_event=self._on_event)
-        other.clock, other._drifted = self.clock, self._drifted
+        other.clock, other.drift = self.clock, self.drift
         return other
 
     def url(self, request: Request) -> URL:
@@ -107,8 +112,7 @@ class Transport:
 
     def story(self, request: Request) -> Story | None:
         """Who tells what happens to a request; None if nobody would hear it."""
-        hook = self._on_event
-        return Story(request, self.url(request), hook, self._drifted) if Story.is_wanted(hook) else None
+        return Story(request, self.url(request), self._on_event) if Story.is_wanted(self._on_event) else None
 
 
 class Call(Traced):
@@ -120,7 +124,7 @@ class Call(Traced):
     def __init__(self, transport: Transport, request: Request, options: Options) -> None:
         self.attempts = 0
         self._transport, self._request, self._options = transport, request, options
-        self._story = transport.story(request)
+        self._story, self._path = transport.story(request), nobodys(request.path)
         self._deadline: Deadline | None = None  # begins with the first attempt
         self._wait_s = 0.0  # before the next attempt
         self._sent = False  # the current attempt's headers are out
@@ -139,19 +143,28 @@ class Call(Traced):
             in_doubt = verdict in (Verdict.UNKNOWN, Verdict.CREATED)
             self._story.end(error, self.attempts, unknown=in_doubt)
 
-    async def read(self, decode: Callable[[bytes], T]) -> T:
+    async def read(self, decode: Callable[[bytes], T], beyond: Callable[[T], Iterable[str]] = lambda _: ()) -> T:
         """The decoded body of a 2xx answer, read whole within `timeout_s`."""
-        with self:
-            while True:
-                response = await self.answer()
-                try:
-                    async with response:
-                        return self.seen(decode(await read_whole(response)))
-                except WIRE_ERRORS as error:
-                    body, fault, reason = Body.CUT, None, reason_of(error)
-                except DecodeError as error:
-                    body, fault, reason = Body.WRONG, error, str(error)
-                self._judge(response.status, reason, body, fault)
+        try:
+            with self:
+                value = await self._read(decode)
+                self.drifted(beyond(value))
+                return value
+        except Onboard360Error as error:
+            # It says all there is, and our frames hold what an answer says of people.
+            raise error.with_traceback(None) from error.__cause__
+
+    async def _read(self, decode: Callable[[bytes], T]) -> T:
+        while True:
+            response = await self.answer()
+            try:
+                async with response:
+                    return decode(await read_whole(response))
+            except WIRE_ERRORS as error:
+                body, fault, reason = Body.CUT, None, reason_of(error)
+            except DecodeError as error:
+                body, fault, reason = Body.WRONG, error, str(error)
+            self._judge(response.status, reason, body, fault)
 
     async def answer(self, *, streamed: bool = False) -> aiohttp.ClientResponse:
         """A 2xx answer whose headers are in; its body is still to be read, and the answer to be released.
@@ -171,12 +184,12 @@ class Call(Traced):
         while not self._is_late():  # also where the reader is slow, and there is always more to read
             try:
                 async with asyncio.timeout_at(None if self._deadline is None else self._deadline.at):
-                    chunk = await response.content.readany()
+                    chunk = hidden(await response.content.readany())
             except WIRE_ERRORS as error:
                 if self._is_late():
                     break
                 lost = self._broken_off(reason_of(error))
-                raise AnswerLostError(lost, self._request.method, self._request.path) from None
+                raise AnswerLostError(lost, self._request.method, self._path) from None
             if not chunk:
                 return
             yield chunk
@@ -194,11 +207,13 @@ class Call(Traced):
             self._give_up(error)
         self._retry_or_raise(verdict, error)
 
-    def seen(self, value: T) -> T:
-        """What was decoded, whose unknown fields are told of."""
-        if self._story is not None:
-            self._story.look(value, self.attempts)
-        return value
+    def drifted(self, paths: Iterable[str]) -> None:
+        """Tell of what the answer holds beyond the API page, each path once."""
+        for where in self._transport.drift.news(paths):
+            method, path = self._request.method, self._path
+            logger.info("an answer to %s %s holds more than the API page names: %s", method, path, where)
+            if self._story is not None:
+                self._story.tell("drift", self.attempts, where=where)
 
     def headers_sent(self) -> None:
         """Called by the trace hook just before the first byte leaves."""
@@ -240,11 +255,7 @@ class Call(Traced):
             return None
         if 200 <= found.status < 300:
             return found
-        body = b""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(self._ends_at):
-                body = await read_error(found)
-        self._judge_refusal(found, body)
+        self._judge_refusal(found, await read_error(found, self._ends_at))
         return None
 
     async def _key(self) -> str:
@@ -254,7 +265,7 @@ class Call(Traced):
     async def _exchange(self, slot: Slot, key: str, *, streamed: bool) -> aiohttp.ClientResponse | str:
         """Send, and settle the slot when the answer's headers are in; without an answer, why there is none."""
         request = self._request
-        session = await self._transport.pool.session()
+        session, proxy = await self._transport.pool.session(), self._transport.pool.proxy
         self._mark_sent = slot.sent
         if request.before_send is not None:
             request.before_send()
@@ -266,13 +277,20 @@ class Call(Traced):
                     request.method,
                     self._transport.url(request),
                     data=request.body,
-                    headers=_headers(key, request),
+                    headers=headers_of(key, has_body=request.body is not None),
                     allow_redirects=False,
+                    raise_for_status=False,
+                    proxy=proxy.url,
+                    proxy_headers=proxy.headers,
                     timeout=timeout,
                     trace_request_ctx=self,
                 )
         except WIRE_ERRORS as error:
             return reason_of(error)
+        except (ValueError, RuntimeError) as error:  # what aiohttp says of a session that cannot send this
+            if self._sent:
+                raise
+            raise cannot_send(error, is_closed=session.closed) from None
         self._status = response.status
         self._transport.clock.heard(response.headers)
         if response.status == 429:
@@ -307,7 +325,7 @@ class Call(Traced):
 
     def _judge(self, status: int | None, reason: str, body: Body = Body.CUT, fault: DecodeError | None = None) -> None:
         """Judge an attempt without a readable answer: raise, or return if the request may be sent again."""
-        method, path = self._request.method, self._request.path
+        method, path = self._request.method, self._path
         verdict = judge(method, sent=self._sent, status=status, body=body)
         error: Onboard360Error
         if verdict is Verdict.WRONG and fault is not None:
@@ -332,12 +350,12 @@ class Call(Traced):
         request, status = self._request, response.status
         verdict = judge(request.method, sent=True, status=status)
         reason, details = decode_error(body)
-        reason = no_people(reason)
+        reason = no_people(reason, request.body)
         if verdict is Verdict.REDIRECTED:
             reason = likely_base(response, request.path)
         wait_s = retry_after_s(response.headers)
         snippet = body.decode("utf-8", "replace")[: settings.SNIPPET_CHARS]
-        told = (status, reason, details, request.method, request.path, wait_s, snippet)
+        told = (status, reason, details, request.method, self._path, wait_s, snippet)
         if verdict is Verdict.UNKNOWN:
             unknown = ServerOutcomeUnknownError(*told)
             unknown.campaign_id, unknown.email_hash = request.campaign_id, request.email_hash
@@ -372,19 +390,11 @@ class Call(Traced):
             error.done = "The attempts made before created nothing."
 
     def _broken_off(self, reason: str) -> str:
-        return f"The answer to {self._request.method} {self._request.path} did not arrive whole ({reason})."
+        return f"The answer to {self._request.method} {self._path} did not arrive whole ({reason})."
 
     def tell(
         self, name: str, *, attempt: int | None = None, status: int | None = None, seconds: float | None = None
     ) -> None:
         """Log what happened, and hand it to the one who listens."""
         if self._story is not None:
-            attempt = self.attempts if attempt is None else attempt
-            self._story.tell(name, attempt, status=status, seconds=seconds)
-
-
-def _headers(key: str, request: Request) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": settings.USER_AGENT}
-    if request.body is not None:
-        headers["Content-Type"] = "application/json"
-    return headers
+            self._story.tell(name, attempt or self.attempts, status=status, seconds=seconds)

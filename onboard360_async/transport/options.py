@@ -28,9 +28,9 @@ class Event:
     settled (the slot counts) or released (it does not, nothing was sent); retried where another attempt follows,
     `seconds` later (after a 429 the budget waits instead, so 0). It ends with exactly one of: done, failed (`error`,
     the class's name, and `status` where there was one), cancelled (from outside), left (a listing whose reader had
-    enough). Before the end there may be listing_may_be_capped, and drift: an answer had a field that is not on the API
-    page, and `detail` names it ("Client.tags"), once for each handle. An import tells of each of its calls like this;
-    several are under way at once, and `call` tells them apart.
+    enough). Before the end there may be listing_may_be_capped, and drift: an answer holds something that the API page
+    does not name, which is kept in `extra`; `where` is its path (`$.clients[].status`), each told once. An import tells
+    of each of its calls like this; several are under way at once, and `call` tells them apart.
     `unknown`: it ended, and what came of it is not known (a POST that was sent and not answered, or not readably).
     `call` is a number that only this call has in this process, `at_ns` the time (Unix, nanoseconds), `url` the whole
     address with its values hidden. In `path` and `url` an email is hidden, too.
@@ -51,7 +51,7 @@ class Event:
     seconds: float | None = None
     error: str | None = None
     unknown: bool = False
-    detail: str | None = None
+    where: str | None = None
     call: int = 0
     at_ns: int = 0
     url: str = ""

@@ -9,9 +9,8 @@ from typing import Final
 
 from yarl import URL
 
-from onboard360_async import settings
 from onboard360_async.transport.options import Event, Request
-from onboard360_async.transport.wire import no_people
+from onboard360_async.transport.wire import no_people, nobodys
 
 __all__ = ["Hook", "Story"]
 
@@ -24,11 +23,11 @@ _HIDDEN: Final = "REDACTED"
 class Story:
     """The events of one call. There is one only if somebody listens or the log is at DEBUG: else it costs nothing."""
 
-    __slots__ = ("_call", "_drifted", "_hook", "_method", "_path", "_url")
+    __slots__ = ("_call", "_hook", "_method", "_path", "_url")
 
-    def __init__(self, request: Request, url: URL, hook: Hook | None, drifted: set[str]) -> None:
-        self._call, self._hook, self._method, self._drifted = next(_CALLS), hook, request.method, drifted
-        self._path = _path(request.path)
+    def __init__(self, request: Request, url: URL, hook: Hook | None) -> None:
+        self._call, self._hook, self._method = next(_CALLS), hook, request.method
+        self._path = nobodys(request.path)
         self._url = _shown(url)
 
     @staticmethod
@@ -45,30 +44,21 @@ class Story:
         seconds: float | None = None,
         error: BaseException | None = None,
         unknown: bool = False,
-        detail: str | None = None,
+        where: str | None = None,
     ) -> None:
         """Log what happened, and hand it on; what fails there is logged, since a request may be under way."""
         logger.debug(
             "%s %s %s (call %d, attempt %d, status %s, %s s) %s",
-            *(self._method, self._path, name, self._call, attempt, status, seconds, detail or ""),
+            *(self._method, self._path, name, self._call, attempt, status, seconds, where or ""),
         )
         if self._hook is None:
             return
         named = None if error is None else type(error).__name__
-        where = (detail, self._call, time.time_ns(), self._url)
+        rest = (where, self._call, time.time_ns(), self._url)
         try:
-            self._hook(Event(name, self._method, self._path, attempt, status, seconds, named, unknown, *where))
+            self._hook(Event(name, self._method, self._path, attempt, status, seconds, named, unknown, *rest))
         except (Exception, asyncio.CancelledError):  # the latter as its own fault: nobody cancelled the call
             logger.exception("an on_event hook failed on %r", name)
-
-    def look(self, value: object, attempt: int) -> None:
-        """Tell of fields that nobody knew, each once for all who share `drifted`."""
-        for item in value if isinstance(value, list) else (value,):
-            for name in getattr(item, "extra", ()):
-                field = f"{type(item).__name__}.{no_people(name)}"
-                if field not in self._drifted and len(self._drifted) < settings.MOST_DRIFTED:
-                    self._drifted.add(field)
-                    self.tell("drift", attempt, detail=field)
 
     def end(self, error: BaseException | None, attempt: int, *, unknown: bool) -> None:
         """How the call ended."""
@@ -83,13 +73,8 @@ class Story:
             self.tell("cancelled", attempt, error=error, unknown=unknown)
 
 
-def _path(path: str) -> str:
-    """An email within a path is one of its parts, and is hidden, however it is written."""
-    return "/".join(no_people(part.replace("%40", "@")) for part in path.split("/"))
-
-
 def _shown(url: URL) -> str:
     """The address without user, key or values."""
     plain = URL.build(scheme=url.scheme, host=url.host or "", port=url.explicit_port)
     names = "&".join(f"{no_people(name)}={_HIDDEN}" for name in url.query)
-    return f"{plain}{_path(url.raw_path)}" + (f"?{names}" if names else "")
+    return f"{plain}{nobodys(url.raw_path)}" + (f"?{names}" if names else "")
