@@ -1,11 +1,13 @@
 """The scan that watches all tests (tests/leaks.py) sees what it is there for: words, log lines, locals, losses."""
 
 import logging
+from collections.abc import Callable
 
 import pytest
 from attrs import define, field
 
 from onboard360_async import AsyncOnboard360, Onboard360, checks, errors
+from onboard360_async.sandbox import Sandbox
 from tests.leaks import Watch, found_in, locals_shown
 
 
@@ -69,3 +71,27 @@ def test_a_handle_that_was_refused_can_be_looked_at() -> None:
         with pytest.raises(errors.ConfigurationError) as caught:
             handle("sk_live_very secret")
         assert "secret" not in "\n".join(locals_shown(caught.value))
+
+
+def test_the_blocking_handle_hides_as_much(dead_url: str) -> None:
+    """Its own frames, those of the bridge, and the call's below them."""
+    with Onboard360("sk_test_1", base_url=dead_url, max_retries=0) as api:
+        calls: tuple[Callable[[], object], ...] = (
+            lambda: api.add_client(campaign_id="c", email="john@example.com", first_name="John", phone="+1234567890"),
+            lambda: api.ensure_client(campaign_id="c", email="john@example.com", last_name="Doe"),
+            lambda: api.find_client(campaign_id="c", email="john@example.com"),
+            lambda: list(api.iter_clients()),
+        )
+        for call in calls:
+            with pytest.raises(errors.NotSentError) as caught:
+                call()
+            shown = list(locals_shown(caught.value))
+            assert any("sync.py" in text or "blocking.py" in text for text in shown)
+            assert [text for text in shown if found_in(text)] == []
+
+
+@pytest.fixture
+def dead_url() -> str:
+    """Where nobody listens any more."""
+    with Sandbox() as sandbox:
+        return sandbox.url

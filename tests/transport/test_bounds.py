@@ -43,7 +43,7 @@ class Dripping(Listening):
             writer.close()
 
 
-def handle(server: Listening, timeout_s: float = 0.1, max_retries: int = 0) -> AsyncOnboard360:
+def handle(server: Listening, timeout_s: float = 0.4, max_retries: int = 0) -> AsyncOnboard360:
     budget = Budget(limit=1_000, burst=1_000, window_s=1.0)
     return AsyncOnboard360(
         "sk_test_1", base_url=server.url, budget=budget, timeout_s=timeout_s, max_retries=max_retries
@@ -79,15 +79,16 @@ async def test_an_error_body_that_drips_does_not_hold_its_error_back(monkeypatch
     """The status is known; of a listing, too, whose pieces each come in time, `timeout_s` is all there is."""
     monkeypatch.setattr(settings, "MAX_ERROR_BYTES", 1 << 40)
     async with Dripping(CHUNKED % b"400 Bad", b"1\r\nx\r\n") as server, handle(server) as api:
-        with pytest.raises(errors.BadRequestError):
-            await api.list_clients()
+        async with asyncio.timeout(5):
+            with pytest.raises(errors.BadRequestError):
+                await api.list_clients()
 
 
 async def test_a_listing_that_drips_ends_at_its_deadline() -> None:
     """Between two of its pieces there is never `timeout_s`; `deadline_s` is what bounds the whole."""
     async with Dripping(CHUNKED % b"200 OK", b"1\r\n \r\n") as server, handle(server, timeout_s=5.0) as api:
         with pytest.raises(errors.DeadlineError):
-            await api.list_clients(deadline_s=0.1)
+            await api.list_clients(deadline_s=0.3)
 
 
 async def test_an_error_body_is_read_up_to_its_limit_only() -> None:
@@ -105,7 +106,7 @@ async def test_a_bomb_is_refused_at_the_stated_limit(call: str, monkeypatch: pyt
     """Few bytes that unpack to many: what is counted is what comes out."""
     monkeypatch.setattr("onboard360_async.transport.wire.read_whole.__defaults__", (1 << 20,))
     monkeypatch.setattr(settings, "MAX_ITEM_CHARS", 1 << 20)
-    bomb = gzip.compress(b'{"clients": ["' + b"x" * (1 << 24) + b'"]}')
+    bomb = gzip.compress(b'{"clients": ["' + b"x" * (1 << 24))
     assert len(bomb) < 1 << 15
     async with RawServer(said(bomb, more="Content-Encoding: gzip\r\n")) as server, handle(server, 10.0) as api:
         if call == "post":
@@ -188,5 +189,5 @@ async def test_what_a_caller_gives_up_shows_nobody_either() -> None:
                 with pytest.raises(asyncio.CancelledError) as caught:
                     await task
                 shown = list(locals_shown(caught.value))
-                assert any("aiohttp" in text for text in shown)
+                assert any("transport/call.py" in text or "listing.py" in text for text in shown)
                 assert [text for text in shown if found_in(text)] == []

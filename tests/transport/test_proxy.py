@@ -84,6 +84,8 @@ async def handle(base_url: str, **options: Any) -> AsyncIterator[AsyncOnboard360
         yield api
 
 
+# Before, aiohttp put what .netrc says in the place of the key.
+NETRC_IS_REFUSED = tuple(map(int, aiohttp.__version__.split(".")[:2])) >= (3, 14)
 FAR = "https://api.onboard.test"
 
 
@@ -237,7 +239,9 @@ async def test_a_session_that_cannot_send_is_told_in_our_words(monkeypatch: pyte
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # aiohttp 3.14 would rather have headers
             auth = aiohttp.BasicAuth("me", "s3cret")
-        every: tuple[dict[str, Any], ...] = ({"auth": auth}, {"trust_env": True}, {})
+        every: list[dict[str, Any]] = [{"auth": auth}, {}]
+        if NETRC_IS_REFUSED:
+            every.append({"trust_env": True})
         for options in every:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
