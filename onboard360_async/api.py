@@ -21,15 +21,18 @@ from onboard360_async import settings
 from onboard360_async.budget import Budget, Priority
 from onboard360_async.checks import IS_ID, check_email, check_new_client, check_text, pick_campaign
 from onboard360_async.codec.answers import decode_campaigns, decode_client, decode_json, encode_client, encode_json
+from onboard360_async.codec.drift import beyond
 from onboard360_async.errors import ConfigurationError, ValidationError
+from onboard360_async.hidden import hidden
 from onboard360_async.importer import ImportJob, Reading, RuleOptions, Rules
 from onboard360_async.importer.source import Rows
 from onboard360_async.listing import ClientListing
 from onboard360_async.models import Campaign, Client, NewClient, email_key
 from onboard360_async.transport.access import ApiKey, KeySource, check_base_url
 from onboard360_async.transport.call import Call, Transport
-from onboard360_async.transport.options import Event, Options, Request
+from onboard360_async.transport.options import Deadline, Event, Options, Request
 from onboard360_async.transport.pool import Pool
+from onboard360_async.transport.proxy import proxy_for
 
 __all__ = ["UNSET", "AsyncOnboard360", "Unset"]
 
@@ -49,8 +52,15 @@ class AsyncOnboard360:
     """The 360Onboard API for one key: every call typed, and inside the account's 100 requests a minute.
 
     `api_key` and `base_url` are taken from ONBOARD360_API_KEY and ONBOARD360_BASE_URL if left out. `api_key` may be a
-    callable, plain or async, for keys that rotate. `timeout_s` is for each attempt, `deadline_s` for a whole call with
-    its waits. A `session` that is passed in stays the caller's to close.
+    callable, plain or async, for keys that rotate. A `session` that is passed in stays the caller's to close, and goes
+    its own way; without one, https goes through the proxy of the environment (HTTPS_PROXY, NO_PROXY), and plain http
+    through none, which would see the key.
+    `timeout_s` is for each attempt, a number above 0 (of a listing: until its headers, then between two pieces).
+    `deadline_s` is for a whole call: the key, the wait for the budget, all attempts and the waits between them, a
+    listing to its last client. None is none, 0 has passed already; what passed raises DeadlineError, or
+    OutcomeUnknownError if a POST had left. `max_wait_s` is for each wait for the budget: None is any, 0 none. In a
+    call None means the handle's own, and `deadline_s=math.inf` none at all. Held by tests/transport/test_deadlines.py.
+    `on_event` hears what happens: `transport.options.Event` says what; `otel.Telemetry` makes spans and metrics of it.
     Handles of one process with the same key and base URL share one budget, unless one is passed in.
     Raises ConfigurationError for what cannot work; nothing is sent before the first call.
     Source: API page, "Authentication" and "Base URL".
@@ -70,22 +80,26 @@ class AsyncOnboard360:
         page_size: int | None = None,
         allow_insecure: bool = False,
     ) -> None:
+        api_key, base_url = hidden(api_key), hidden(base_url)
         self._options = Options(timeout_s=timeout_s, max_retries=max_retries, deadline_s=deadline_s)
         if page_size is not None and (type(page_size) is not int or page_size < 1):
             raise ConfigurationError("page_size must be a whole number of at least 1.")
         self._page_size = page_size
         self._owns_pool = True
+        url = check_base_url(base_url, allow_insecure=allow_insecure)
         self._transport = Transport(
             ApiKey(api_key),
-            check_base_url(base_url, allow_insecure=allow_insecure),
-            Pool(session),
+            url,
+            Pool(session, None if session is not None else proxy_for(url)),
             budget=budget if budget is not None else os.environ.get(settings.BUDGET_VARIABLE) or None,
             on_event=on_event,
         )
         self._adding: WeakValueDictionary[tuple[int, str, str], asyncio.Lock] = WeakValueDictionary()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(api_key=<hidden>, base_url={str(self._transport.base_url)!r})"
+        transport = getattr(self, "_transport", None)  # None if it was refused while it was made
+        base_url = "..." if transport is None else repr(str(transport.base_url))
+        return f"{type(self).__name__}(api_key=<hidden>, base_url={base_url})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -118,6 +132,7 @@ class AsyncOnboard360:
         api_key: KeySource | Unset = UNSET,
     ) -> Self:
         """A light copy with other defaults: it shares the connections, and the budget unless the key changes."""
+        api_key = hidden(api_key)
         given = {"timeout_s": timeout_s, "priority": priority, "deadline_s": deadline_s, "max_wait_s": max_wait_s}
         copy = object.__new__(type(self))
         copy.__dict__.update(self.__dict__)
@@ -138,7 +153,7 @@ class AsyncOnboard360:
     ) -> list[Campaign]:
         """All published campaigns. Source: API page, "List Campaigns"."""
         call = self._call(Request("GET", "/campaigns"), priority, deadline_s, max_wait_s)
-        return await call.read(decode_campaigns)
+        return await call.read(decode_campaigns, lambda campaigns: beyond(campaigns, "$.campaigns[]"))
 
     async def find_campaign(
         self,
@@ -170,7 +185,9 @@ class AsyncOnboard360:
 
         Constant memory at any length; `.batches()` gives lists. Links are not in listings, so `link` is None.
         Leaving the loop early closes the connection. An answer that breaks off raises AnswerLostError after the
-        clients that did arrive; one that goes on on a further page raises PaginationError likewise.
+        clients that did arrive; so do DecodeError, which names the path of the one that is not what the API page shows
+        (`$.clients[3].phone`), and PaginationError, of an answer that goes on on a further page. What the page does not
+        name is kept in `extra`, and told of once, by the event `drift`.
         Source: API page, "List Clients".
         """
         params = {} if isinstance(campaign_id, Unset) else {"campaign_id": check_text("campaign_id", campaign_id)}
@@ -203,8 +220,9 @@ class AsyncOnboard360:
         max_wait_s: float | None = None,
     ) -> Client | None:
         """The first client of a campaign with this email (capitals do not matter), or None: by one streamed listing."""
+        email = hidden(email)
         check_email(email)
-        wanted = email_key(email)
+        wanted = hidden(email_key(email))
         listing = self.iter_clients(
             campaign_id=campaign_id, priority=priority, deadline_s=deadline_s, max_wait_s=max_wait_s
         )
@@ -234,6 +252,8 @@ class AsyncOnboard360:
         API knows no idempotency key. Any other error means that nothing was created.
         Source: API page, "Add Client" (required: campaign_id, email).
         """
+        email, first_name, last_name = hidden(email), hidden(first_name), hidden(last_name)
+        company_name, phone = hidden(company_name), hidden(phone)
         client = NewClient(campaign_id, email, first_name, last_name, company_name, phone)
         return await self._add(client, self._with(priority, deadline_s, max_wait_s))
 
@@ -255,15 +275,23 @@ class AsyncOnboard360:
         Calls for one person through one handle wait for each other. It is not atomic beyond that: two processes that
         ask at the same moment may both add. Errors as for `find_client` and `add_client`.
         """
+        email, first_name, last_name = hidden(email), hidden(first_name), hidden(last_name)
+        company_name, phone = hidden(company_name), hidden(phone)
         new = NewClient(campaign_id, email, first_name, last_name, company_name, phone)
         check_new_client(new)
-        key = (id(asyncio.get_running_loop()), campaign_id, email_key(email))
+        key = (id(asyncio.get_running_loop()), campaign_id, hidden(email_key(email)))
         lock = self._adding.setdefault(key, asyncio.Lock())
-        async with lock:
-            found = await self.find_client(
-                campaign_id=campaign_id, email=email, priority=priority, deadline_s=deadline_s, max_wait_s=max_wait_s
+        options = self._with(priority, deadline_s, max_wait_s)
+        deadline = Deadline(options.deadline_s)  # one for the look, the addition, and the wait for others
+        await deadline.keep(lock.acquire())
+        try:
+            api = self.with_options(deadline_s=deadline.left_s())
+            found = await api.find_client(
+                campaign_id=campaign_id, email=email, priority=priority, max_wait_s=max_wait_s
             )
-            return found or await self._add(new, self._with(priority, deadline_s, max_wait_s))
+            return found or await self._add(new, options.but(deadline_s=deadline.left_s()))
+        finally:
+            lock.release()
 
     # --- many at once ---
 
@@ -289,7 +317,7 @@ class AsyncOnboard360:
         again only if it is shown that nobody was created (`on_ambiguous="hold"`: never). `form` ("csv", "tsv", "jsonl",
         "json", "xlsx"), `delimiter` and `encoding` say how a file is to be read where it does not do so itself.
         `events_from`: inboxes, also in use, or files of `client.created` webhooks (a JSON object a line), for links.
-        `rules`: see `Rules`.
+        `rules`: see `Rules`. Of the handle's options `timeout_s` holds for each request, `deadline_s` does not.
         UNDOCUMENTED: whether the service writes to those who are added; take it that it does.
         ConfigurationError for what cannot work; `load` and `run` raise what is wrong with the list or the service.
         """
@@ -336,11 +364,13 @@ class AsyncOnboard360:
         `path` follows the base URL: "/clients". What is not a GET, HEAD or OPTIONS counts as changing something, so
         it is never sent again while its fate is unknown.
         """
+        path, params = hidden(path), {name: hidden(value) for name, value in (params or {}).items()}
+        body = None if json is None else hidden(encode_json(json))
+        del json  # no traceback is to show it
         if not isinstance(method, str) or not _METHOD.fullmatch(method):
             raise ValidationError("The method must be in capitals, such as GET.", "method")
         if not isinstance(path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
             raise ValidationError("The path must look like /clients, without host, query or '..'.", "path")
-        body = None if json is None else encode_json(json)
         call = self._call(Request(method, path, params, body), priority, deadline_s, max_wait_s)
         return await call.read(decode_json)
 
@@ -360,9 +390,10 @@ class AsyncOnboard360:
         request = Request(
             "POST",
             "/clients",
-            body=encode_client(client),
+            body=hidden(encode_client(client)),
             campaign_id=client.campaign_id,
             email_hash=hashlib.sha256(email_key(client.email).encode("utf-8", "surrogatepass")).hexdigest(),
             before_send=before_send,
         )
-        return await Call(self._transport, request, options).read(decode_client)
+        call = Call(self._transport, request, options)
+        return await call.read(decode_client, lambda added: beyond((added,), "$.client"))

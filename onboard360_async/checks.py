@@ -8,11 +8,13 @@ from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 
 from onboard360_async.errors import ValidationError
+from onboard360_async.hidden import hidden
 from onboard360_async.models import Campaign, NewClient
 
 __all__ = ["IS_ID", "check_email", "check_new_client", "check_text", "pick_campaign"]
 
 IS_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch  # a UUID, as the page shows ids
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _OPTIONAL = ("first_name", "last_name", "company_name", "phone")
 
 
@@ -27,9 +29,8 @@ def check_text(name: str, value: object) -> str:
 
 def check_email(email: object) -> None:
     """What every address has: one @ with something on both sides, and neither spaces nor control characters."""
-    text = check_text("email", email).strip()
-    name, at, host = text.partition("@")
-    if not (name and at and host) or "@" in host or not text.isprintable() or any(map(str.isspace, text)):
+    text = hidden(check_text("email", email).strip())
+    if not _EMAIL.fullmatch(text) or not text.isprintable():
         raise ValidationError("email is not an email address; nothing was sent.", "email")
 
 

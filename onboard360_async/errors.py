@@ -32,6 +32,7 @@ Source: API page, "Error Handling".
 """
 
 from attrs import define, field
+from attrs import field as _field  # where a field of an error is itself called so
 
 __all__ = [
     "AnswerLostError",
@@ -100,11 +101,14 @@ class ConfigurationError(Onboard360Error):
 
 @define(slots=False)
 class ValidationError(Onboard360Error):
-    """A value that was refused before it was sent: `field` names it, `candidates` are what would do."""
+    """A value that was refused before it was sent: `field` names it, `candidates` are what would do.
+
+    Candidates may show a line of a list that cannot be read, and so a person: out of `str` and `repr`.
+    """
 
     message: str
     field: str | None = None
-    candidates: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = _field(default=(), repr=False)
 
 
 @define(slots=False)

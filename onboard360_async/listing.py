@@ -11,8 +11,9 @@ from typing import Final
 import aiohttp
 
 from onboard360_async import settings
+from onboard360_async.codec.drift import beyond, path_of
 from onboard360_async.codec.stream import ClientStream
-from onboard360_async.errors import AnswerLostError, DecodeError, PaginationError
+from onboard360_async.errors import AnswerLostError, DeadlineError, DecodeError, Onboard360Error, PaginationError
 from onboard360_async.models import Client
 from onboard360_async.transport.call import Call
 
@@ -20,6 +21,7 @@ __all__ = ["ClientListing"]
 
 logger: Final = logging.getLogger("onboard360_async")
 _MARKS: Final = ("next", "next_url", "next_cursor", "has_more")  # members that show a further page
+_PAGING: Final = (*_MARKS, "page", "total_pages", "total", "pagination", "meta")  # beside the clients, in usual ways
 
 
 class ClientListing:
@@ -42,7 +44,16 @@ class ClientListing:
 
         AnswerLostError or DecodeError come after the clients that did arrive, and are retried only before the first.
         """
-        call = self._call()
+        try:
+            with self._call() as call:
+                async with aclosing(self._batches(call)) as batches:
+                    async for batch in batches:
+                        yield batch
+        except Onboard360Error as error:
+            # It says all there is, and our frames hold what an answer says of people.
+            raise error.with_traceback(None) from error.__cause__
+
+    async def _batches(self, call: Call) -> AsyncGenerator[list[Client], None]:
         while True:
             answer = await call.answer(streamed=True)
             stream = ClientStream()
@@ -50,10 +61,11 @@ class ClientListing:
                 async with answer, aclosing(call.chunks(answer)) as chunks:
                     async for chunk in chunks:
                         if batch := stream.feed(chunk):
+                            call.drifted(beyond(batch, "$.clients[]"))
                             yield batch
                     while batch := stream.finish():
                         yield batch
-            except (AnswerLostError, DecodeError) as error:
+            except (AnswerLostError, DeadlineError, DecodeError) as error:
                 call.lost(error, status=answer.status, items=stream.count)
             else:
                 _check_end(call, answer, stream)
@@ -66,6 +78,7 @@ def _check_end(call: Call, answer: aiohttp.ClientResponse, stream: ClientStream)
     UNDOCUMENTED: the API page shows no pages, so one answer is taken for the whole list; if it says otherwise, in any
     of the usual ways, that is an error here and not a short list (tests/test_listing.py holds each way).
     """
+    call.drifted(path_of("$", name) for name in stream.envelope.keys() - set(_PAGING))
     if _goes_on(answer, stream.envelope):
         raise PaginationError(
             f"The listing goes on on a further page after {stream.count} clients, which cannot be followed yet.",

@@ -60,6 +60,7 @@ SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `bo
 MAX_ITEM_CHARS: Final = 16 * 1024 * 1024  # characters of one element or member; our choice
 RETRY_ITEM_CHARS: Final = 4096  # characters; a longer element doubles before it is tried again; our choice
 ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths that look like a silent cap; our choice
+DRIFT_MOST_TOLD: Final = 100  # paths beyond the API page that one handle tells of; our choice
 
 # The command
 WATCH_EVERY_S: Final = 1.0  # seconds between two looks of `onboard360 budget --watch`; our choice

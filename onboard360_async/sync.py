@@ -13,6 +13,7 @@ from onboard360_async.api import AsyncOnboard360
 from onboard360_async.blocking import BlockingImport, BlockingListing
 from onboard360_async.bridge import is_over, run
 from onboard360_async.budget import Budget
+from onboard360_async.hidden import hidden, hide_in
 from onboard360_async.transport.access import KeySource
 from onboard360_async.transport.options import Event
 
@@ -30,6 +31,7 @@ def _giving(
 
     @wraps(call)
     def twin(self: "Onboard360", *args: P.args, **kwargs: P.kwargs) -> B:
+        hide_in(kwargs)
         return change(call(self._api, *args, **kwargs))
 
     return twin  # type: ignore[return-value]  # wraps() renames `self` for mypy
@@ -42,6 +44,7 @@ def _blocking(
 
     @wraps(call)
     def twin(self: "Onboard360", *args: P.args, **kwargs: P.kwargs) -> B:
+        hide_in(kwargs)
         return run(lambda: call(self._api, *args, **kwargs))
 
     return twin  # type: ignore[return-value]  # wraps() renames `self` for mypy
@@ -63,6 +66,7 @@ class Onboard360:
         page_size: int | None = None,
         allow_insecure: bool = False,
     ) -> None:
+        api_key, base_url = hidden(api_key), hidden(base_url)
         self._api = AsyncOnboard360(
             api_key,
             base_url=base_url,
@@ -82,7 +86,7 @@ class Onboard360:
         return handle
 
     def __repr__(self) -> str:
-        return repr(self._api).removeprefix("Async")
+        return repr(getattr(self, "_api", "Onboard360(...)")).strip("'").removeprefix("Async")
 
     def __enter__(self) -> Self:
         return self

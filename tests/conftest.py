@@ -14,6 +14,7 @@ from yarl import URL
 
 from onboard360_async import AsyncOnboard360, Budget
 from onboard360_async.sandbox import Sandbox
+from tests.leaks import Watch
 
 _NUMBERS = count()
 LOCAL = ("127.0.0.1", "::1", "localhost")
@@ -23,6 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """What may run for hours, for whoever asks for it."""
     told = "kill imports at random for N rounds (tests/importer/test_crash.py); --hypothesis-seed chooses which"
     parser.addoption("--long-crash", type=int, metavar="N", help=told)
+    told = "let both handles work for so long while much goes wrong (tests/test_soak.py)"
+    parser.addoption("--soak", type=float, metavar="MINUTES", help=told)
 
 
 class _ShimmedResponse(ClientResponse):
@@ -51,6 +54,9 @@ def no_account_of_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the user's environment says must not leak into a test."""
     for name in ("ONBOARD360_API_KEY", "ONBOARD360_BASE_URL", "ONBOARD360_BUDGET", "ONBOARD360_WEBHOOK_SECRET"):
         monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +93,13 @@ async def api(sandbox: Sandbox, budget: Budget, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("onboard360_async.transport.call.random.uniform", lambda *_: 0.0)
     async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget) as handle:
         yield handle
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks() -> Iterator[Watch]:
+    """No error and no log line of any test shows a key, a person or a link; each error pickles and copies whole."""
+    with Watch() as watch:
+        yield watch
+        leaks = watch.leaks()
+    watch.forget()
+    assert not leaks, "\n".join(leaks)

@@ -312,7 +312,7 @@ async def test_events_tell_the_whole_story(sandbox: Sandbox, budget: Budget, mon
         await api.find_client(campaign_id=CAMPAIGN, email="john@example.com")
     assert [event.name for event in story] == [
         *("queued", "granted", "sent", "answered", "settled", "retried"),
-        *("queued", "granted", "sent", "answered", "settled"),
+        *("queued", "granted", "sent", "answered", "settled", "done"),
     ]
     assert [event.status for event in story if event.name == "answered"] == [500, 200]
     assert "john" not in repr(story)

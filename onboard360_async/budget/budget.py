@@ -119,6 +119,8 @@ class Budget:
         self._keep = min(keep_for_interactive, self._ledger.limit - 1)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_ledger"):
+            return "Budget(...)"  # refused while it was made, and somebody looks at what was there then
         return f"Budget(limit={self._limit}, window_s={self._ledger.span_ns / SECOND:g} with its margin)"
 
     def snapshot(self) -> BudgetState:

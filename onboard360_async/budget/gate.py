@@ -87,9 +87,12 @@ class Gate(ABC):
         """
         if not any(self._lanes[: priority + 1]):
             # Nobody is ahead: who waits in the lane behind may be waiting for what is kept from it.
+            began = self._loop.time()
             held = await self._granted_at_once(priority, (max_wait_s, deadline_s), grace_s)
             if held is not None:
                 return held
+            if deadline_s is not None:  # a store took its time
+                deadline_s = max(0.0, deadline_s - (self._loop.time() - began))
         self._refuse_early(priority, deadline_s, max_wait_s)
         waiter: asyncio.Future[Held] = self._loop.create_future()
         self._lanes[priority][waiter] = grace_s

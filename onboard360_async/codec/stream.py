@@ -78,7 +78,7 @@ class ClientStream:
                 self._walk(clients)
             self._failed = DecodeError("the answer is not UTF-8", self._path()) if unreadable else None
         except DecodeError as error:
-            self._failed = error
+            self._failed = error.with_traceback(None)  # its frames hold a person
         if self._failed is not None and not clients:
             raise self._failed
         return clients

@@ -8,8 +8,9 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import AsyncGenerator, Callable
-from typing import Final, NoReturn, TypeVar
+from collections.abc import AsyncGenerator, Callable, Iterable
+from types import TracebackType
+from typing import Final, NoReturn, Self, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -20,6 +21,7 @@ from onboard360_async.budget.registry import budget_for, name_for
 from onboard360_async.budget.slot import Slot
 from onboard360_async.budget.stores import check_store
 from onboard360_async.codec.answers import decode_error
+from onboard360_async.codec.drift import Drift
 from onboard360_async.errors import (
     AnswerLostError,
     BudgetExhaustedError,
@@ -32,17 +34,22 @@ from onboard360_async.errors import (
     OutcomeUnknownError,
     ServerOutcomeUnknownError,
 )
+from onboard360_async.hidden import hidden
 from onboard360_async.transport.access import ApiKey
-from onboard360_async.transport.options import Event, Options, Request
+from onboard360_async.transport.options import Deadline, Options, Request
 from onboard360_async.transport.pool import Pool, Traced
 from onboard360_async.transport.rate_headers import retry_after_s, told_by
 from onboard360_async.transport.server_clock import ServerClock
+from onboard360_async.transport.story import Hook, Story
 from onboard360_async.transport.verdict import Body, Verdict, error_class, judge
 from onboard360_async.transport.wire import (
     WIRE_ERRORS,
     SentTwiceError,
+    cannot_send,
+    headers_of,
     likely_base,
     no_people,
+    nobodys,
     read_error,
     read_whole,
     reason_of,
@@ -52,6 +59,7 @@ __all__ = ["Call", "Transport"]
 
 T = TypeVar("T")
 logger: Final = logging.getLogger("onboard360_async")
+_NOTHING_SPENT: Final = (BudgetExhaustedError, BudgetStoreError, DeadlineError)
 
 
 class Transport:
@@ -64,12 +72,12 @@ class Transport:
         pool: Pool,
         *,
         budget: Budget | str | None,
-        on_event: Callable[[Event], None] | None,
+        on_event: Hook | None,
     ) -> None:
         if isinstance(budget, str):
             check_store(budget)
         self.key, self.base_url, self.pool = key, base_url, pool
-        self.clock = ServerClock()
+        self.clock, self.drift = ServerClock(), Drift()
         self._given = budget
         self._on_event = on_event
 
@@ -94,7 +102,7 @@ class Transport:
         """The same connections for another key, and so with another budget."""
         store = None if isinstance(self._given, Budget) else self._given
         other = Transport(key, self.base_url, self.pool, budget=store, on_event=self._on_event)
-        other.clock = self.clock
+        other.clock, other.drift = self.clock, self.drift
         return other
 
     def url(self, request: Request) -> URL:
@@ -102,29 +110,51 @@ class Transport:
         url = URL(f"{self.base_url}{request.path}", encoded=True)
         return url.with_query(request.params) if request.params else url
 
-    def tell(self, event: Event) -> None:
-        """Hand an event to the one who listens; what fails there is logged, since a request may be under way."""
-        if self._on_event is None:
-            return
-        try:
-            self._on_event(event)
-        except Exception:
-            logger.exception("an on_event hook failed on %r", event.name)
+    def story(self, request: Request) -> Story | None:
+        """Who tells what happens to a request; None if nobody would hear it."""
+        return Story(request, self.url(request), self._on_event) if Story.is_wanted(self._on_event) else None
 
 
 class Call(Traced):
-    """One logical request and its attempts, until there is a 2xx answer or an error."""
+    """One logical request and its attempts, until there is a 2xx answer or an error.
+
+    To be entered where `read` does not do so itself: leaving it tells how the call ended.
+    """
 
     def __init__(self, transport: Transport, request: Request, options: Options) -> None:
         self.attempts = 0
         self._transport, self._request, self._options = transport, request, options
-        self._deadline_at: float | None = None
+        self._story, self._path = transport.story(request), nobodys(request.path)
+        self._deadline: Deadline | None = None  # begins with the first attempt
         self._wait_s = 0.0  # before the next attempt
         self._sent = False  # the current attempt's headers are out
+        self._status: int | None = None  # of the current attempt's answer
+        self._ends_at = math.inf  # when it times out
         self._mark_sent: Callable[[], None] = lambda: None
 
-    async def read(self, decode: Callable[[bytes], T]) -> T:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._story is not None:
+            verdict = judge(self._request.method, sent=self._sent, status=self._status, body=Body.CUT)
+            in_doubt = verdict in (Verdict.UNKNOWN, Verdict.CREATED)
+            self._story.end(error, self.attempts, unknown=in_doubt)
+
+    async def read(self, decode: Callable[[bytes], T], beyond: Callable[[T], Iterable[str]] = lambda _: ()) -> T:
         """The decoded body of a 2xx answer, read whole within `timeout_s`."""
+        try:
+            with self:
+                value = await self._read(decode)
+                self.drifted(beyond(value))
+                return value
+        except Onboard360Error as error:
+            # It says all there is, and our frames hold what an answer says of people.
+            raise error.with_traceback(None) from error.__cause__
+
+    async def _read(self, decode: Callable[[bytes], T]) -> T:
         while True:
             response = await self.answer()
             try:
@@ -141,8 +171,8 @@ class Call(Traced):
 
         A streamed one may take longer than `timeout_s` as a whole, but not between two of its pieces.
         """
-        if self._deadline_at is None and self._options.deadline_s is not None:
-            self._deadline_at = asyncio.get_running_loop().time() + self._options.deadline_s
+        if self._deadline is None and self._options.deadline_s is not None:
+            self._deadline = Deadline(self._options.deadline_s)
         while True:
             await self._back_off()
             response = await self._attempt(streamed=streamed)
@@ -151,87 +181,117 @@ class Call(Traced):
 
     async def chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
         """The pieces of a streamed answer. AnswerLostError if it breaks off, DeadlineError at the deadline."""
-        while True:
+        while not self._is_late():  # also where the reader is slow, and there is always more to read
             try:
-                async with asyncio.timeout_at(self._deadline_at):
-                    chunk = await response.content.readany()
+                async with asyncio.timeout_at(None if self._deadline is None else self._deadline.at):
+                    chunk = hidden(await response.content.readany())
             except WIRE_ERRORS as error:
-                reason = reason_of(error)
-                break
+                if self._is_late():
+                    break
+                lost = self._broken_off(reason_of(error))
+                raise AnswerLostError(lost, self._request.method, self._path) from None
             if not chunk:
                 return
             yield chunk
-        if self._is_late():
-            raise self._late()
-        raise AnswerLostError(self._broken_off(reason), self._request.method, self._request.path)
+        raise self._late()
 
-    def lost(self, error: AnswerLostError | DecodeError, *, status: int, items: int) -> None:
+    def lost(self, error: AnswerLostError | DecodeError | DeadlineError, *, status: int, items: int) -> None:
         """Judge a streamed answer that could not be read to its end: raise, or leave the way free to ask again."""
+        if items:
+            error.done = f"{items} clients were handed on before."
+        if isinstance(error, DeadlineError):
+            raise error from None
         body = Body.CUT if isinstance(error, AnswerLostError) else Body.WRONG
         verdict = judge(self._request.method, sent=True, status=status, body=body)
         if items:
-            error.done = f"{items} clients were handed on before."
             self._give_up(error)
         self._retry_or_raise(verdict, error)
+
+    def drifted(self, paths: Iterable[str]) -> None:
+        """Tell of what the answer holds beyond the API page, each path once."""
+        for where in self._transport.drift.news(paths):
+            method, path = self._request.method, self._path
+            logger.info("an answer to %s %s holds more than the API page names: %s", method, path, where)
+            if self._story is not None:
+                self._story.tell("drift", self.attempts, where=where)
 
     def headers_sent(self) -> None:
         """Called by the trace hook just before the first byte leaves."""
         if self._sent:
             raise SentTwiceError
+        self.tell("sent")  # before the slot is looked at: who listens may take so long that it is another's by then
         self._mark_sent()
         self._sent = True
-        self.tell("sent")
 
     # --- one attempt ---
 
     async def _attempt(self, *, streamed: bool) -> aiohttp.ClientResponse | None:
         """A 2xx answer; None if there was none and the call may try again; else the error that says what is known."""
-        key = await self._transport.key.get()
-        self.tell("queued", attempt=self.attempts + 1)
-        options = self._options
+        self._sent, self._status = False, None
+        number, options, is_granted = self.attempts + 1, self._options, False
         try:
+            key = await self._key()
+            self.tell("queued", attempt=number)
             async with self._transport.budget(key).slot(
                 priority=options.priority,
-                deadline_s=self._remaining_s(),
+                deadline_s=None if self._deadline is None else self._deadline.left_s(),
                 max_wait_s=options.max_wait_s,
                 grace_s=options.timeout_s,
             ) as slot:
-                self.attempts += 1
-                self.tell("granted", seconds=slot.waited_s)
+                is_granted = True
+                self.tell("granted", attempt=number, seconds=slot.waited_s)
+                if self._is_late():  # it was granted in time, and taken notice of too late
+                    raise self._late()
+                self.attempts = number
                 found = await self._exchange(slot, key, streamed=streamed)
-        except (BudgetExhaustedError, BudgetStoreError, DeadlineError) as error:
+        except _NOTHING_SPENT as error:
             self._sign(error)
             raise
-        self.tell("settled" if self._sent else "released")
+        finally:
+            if is_granted:
+                self.tell("settled" if self._sent else "released", attempt=number)
         if isinstance(found, str):
             self._judge(None, found)
             return None
         if 200 <= found.status < 300:
             return found
-        self._judge_refusal(found, await read_error(found))
+        self._judge_refusal(found, await read_error(found, self._ends_at))
         return None
+
+    async def _key(self) -> str:
+        get = self._transport.key.get
+        return await (get() if self._deadline is None else self._deadline.keep(get()))
 
     async def _exchange(self, slot: Slot, key: str, *, streamed: bool) -> aiohttp.ClientResponse | str:
         """Send, and settle the slot when the answer's headers are in; without an answer, why there is none."""
         request = self._request
-        session = await self._transport.pool.session()
-        self._sent = False
+        session, proxy = await self._transport.pool.session(), self._transport.pool.proxy
         self._mark_sent = slot.sent
         if request.before_send is not None:
             request.before_send()
         started = asyncio.get_running_loop().time()
+        timeout = self._timeout(started, streamed=streamed)
         try:
-            response = await session.request(
-                request.method,
-                self._transport.url(request),
-                data=request.body,
-                headers=_headers(key, request),
-                allow_redirects=False,
-                timeout=self._timeout(streamed=streamed),
-                trace_request_ctx=self,
-            )
+            async with asyncio.timeout_at(self._ends_at if streamed else None):
+                response = await session.request(
+                    request.method,
+                    self._transport.url(request),
+                    data=request.body,
+                    headers=headers_of(key, has_body=request.body is not None),
+                    allow_redirects=False,
+                    raise_for_status=False,
+                    proxy=proxy.url,
+                    proxy_headers=proxy.headers,
+                    timeout=timeout,
+                    trace_request_ctx=self,
+                )
         except WIRE_ERRORS as error:
             return reason_of(error)
+        except (ValueError, RuntimeError) as error:  # what aiohttp says of a session that cannot send this
+            if self._sent:
+                raise
+            raise cannot_send(error, is_closed=session.closed) from None
+        self._status = response.status
         self._transport.clock.heard(response.headers)
         if response.status == 429:
             slot.refused(retry_after_s(response.headers))
@@ -240,10 +300,11 @@ class Call(Traced):
         self.tell("answered", status=response.status, seconds=asyncio.get_running_loop().time() - started)
         return response
 
-    def _timeout(self, *, streamed: bool) -> aiohttp.ClientTimeout:
-        remaining_s = self._remaining_s()
-        limit_s = self._options.timeout_s if remaining_s is None else min(self._options.timeout_s, remaining_s)
-        limit_s = max(limit_s, settings.SHORTEST_TIMEOUT_S)  # aiohttp takes 0 for "for ever"
+    def _timeout(self, now: float, *, streamed: bool) -> aiohttp.ClientTimeout:
+        limit_s, deadline = self._options.timeout_s, self._deadline
+        if deadline is not None and deadline.at is not None:
+            limit_s = max(min(limit_s, deadline.at - now), settings.SHORTEST_TIMEOUT_S)  # aiohttp: 0 is "for ever"
+        self._ends_at = now + limit_s
         if streamed:
             return aiohttp.ClientTimeout(total=None, connect=limit_s, sock_read=limit_s, ceil_threshold=math.inf)
         return aiohttp.ClientTimeout(total=limit_s, ceil_threshold=math.inf)
@@ -252,24 +313,19 @@ class Call(Traced):
         wait_s, self._wait_s = self._wait_s, 0.0
         if wait_s == 0.0:
             return
-        remaining_s = self._remaining_s()
-        if remaining_s is not None and remaining_s <= wait_s:
+        left_s = None if self._deadline is None else self._deadline.left_s()
+        if left_s is not None and left_s <= wait_s:
             raise self._late(wait_s)
         await asyncio.sleep(wait_s)
 
-    def _remaining_s(self) -> float | None:
-        if self._deadline_at is None:
-            return None
-        return max(0.0, self._deadline_at - asyncio.get_running_loop().time())
-
     def _is_late(self) -> bool:
-        return self._remaining_s() == 0.0
+        return self._deadline is not None and self._deadline.is_over()
 
     # --- what it proves ---
 
     def _judge(self, status: int | None, reason: str, body: Body = Body.CUT, fault: DecodeError | None = None) -> None:
         """Judge an attempt without a readable answer: raise, or return if the request may be sent again."""
-        method, path = self._request.method, self._request.path
+        method, path = self._request.method, self._path
         verdict = judge(method, sent=self._sent, status=status, body=body)
         error: Onboard360Error
         if verdict is Verdict.WRONG and fault is not None:
@@ -294,12 +350,12 @@ class Call(Traced):
         request, status = self._request, response.status
         verdict = judge(request.method, sent=True, status=status)
         reason, details = decode_error(body)
-        reason = no_people(reason)
+        reason = no_people(reason, request.body)
         if verdict is Verdict.REDIRECTED:
             reason = likely_base(response, request.path)
         wait_s = retry_after_s(response.headers)
         snippet = body.decode("utf-8", "replace")[: settings.SNIPPET_CHARS]
-        told = (status, reason, details, request.method, request.path, wait_s, snippet)
+        told = (status, reason, details, request.method, self._path, wait_s, snippet)
         if verdict is Verdict.UNKNOWN:
             unknown = ServerOutcomeUnknownError(*told)
             unknown.campaign_id, unknown.email_hash = request.campaign_id, request.email_hash
@@ -307,48 +363,38 @@ class Call(Traced):
         self._retry_or_raise(verdict, error_class(status)(*told), at_least_s=wait_s or 0.0)
 
     def _retry_or_raise(self, verdict: Verdict, error: Onboard360Error, *, at_least_s: float = 0.0) -> None:
-        if not verdict.again or self.attempts > self._options.max_retries:
+        is_late = self._is_late()
+        no_answer = verdict in (Verdict.NOT_SENT, Verdict.LOST)
+        if not verdict.again or (self.attempts > self._options.max_retries and not (is_late and no_answer)):
             self._give_up(error)
-        if self._is_late():
+        if is_late:
             raise self._late()
         if verdict is not Verdict.NOT_APPLIED:  # there the budget pauses everybody; no wait of our own on top
             most_s = min(settings.BACKOFF_CEILING_S, settings.BACKOFF_BASE_S * 2 ** (self.attempts - 1))
             self._wait_s = max(random.uniform(0.0, most_s), min(at_least_s, settings.WINDOW_S))  # noqa: S311 - no secret
-        self.tell("retried", seconds=self._wait_s)
+        if self._story is not None:
+            self._story.tell("retried", self.attempts, status=self._status, seconds=self._wait_s, error=error)
 
     def _give_up(self, error: Onboard360Error) -> NoReturn:
         self._sign(error)
-        self.tell("failed", status=getattr(error, "status", None))
         raise error from None
 
     def _late(self, wait_s: float | None = None) -> DeadlineError:
-        error = DeadlineError("deadline_s passed before there was an answer.", wait_s)
+        error = (self._deadline or Deadline(0.0)).error(wait_s)
         self._sign(error)
         return error
 
     def _sign(self, error: Onboard360Error) -> None:
         error.attempts = self.attempts
-        nothing_spent = (BudgetExhaustedError, BudgetStoreError, DeadlineError)
-        if self.attempts and not error.done and error.__class__ in nothing_spent:
+        if self.attempts and not error.done and error.__class__ in _NOTHING_SPENT:
             error.done = "The attempts made before created nothing."
 
     def _broken_off(self, reason: str) -> str:
-        return f"The answer to {self._request.method} {self._request.path} did not arrive whole ({reason})."
+        return f"The answer to {self._request.method} {self._path} did not arrive whole ({reason})."
 
     def tell(
         self, name: str, *, attempt: int | None = None, status: int | None = None, seconds: float | None = None
     ) -> None:
         """Log what happened, and hand it to the one who listens."""
-        request = self._request
-        attempt = self.attempts if attempt is None else attempt
-        logger.debug(
-            "%s %s %s (attempt %d, status %s, %s s)", request.method, request.path, name, attempt, status, seconds
-        )
-        self._transport.tell(Event(name, request.method, request.path, attempt, status, seconds))
-
-
-def _headers(key: str, request: Request) -> dict[str, str]:
-    headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "User-Agent": settings.USER_AGENT}
-    if request.body is not None:
-        headers["Content-Type"] = "application/json"
-    return headers
+        if self._story is not None:
+            self._story.tell(name, attempt or self.attempts, status=status, seconds=seconds)

@@ -10,12 +10,14 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from types import SimpleNamespace
-from typing import Self
+from typing import Final, Self
 from weakref import WeakKeyDictionary
 
 import aiohttp
+from aiohttp.tracing import Trace
 
 from onboard360_async import settings
+from onboard360_async.transport.proxy import Proxy
 
 __all__ = ["Pool", "Traced"]
 
@@ -48,13 +50,31 @@ def _trace() -> aiohttp.TraceConfig:
 
 
 _TRACE = _trace()
+# One turn of the loop to ask which connections have something to say, one to read it: a server that has closed an idle
+# connection by now would otherwise be sent a POST, and nobody would know what became of it.
+_TURNS_TO_HEAR: Final = 2
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connections that nothing was said on while nobody had asked."""
+
+    async def connect(
+        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        """A connection that has nothing to read: what came on an idle one would be taken for the next answer."""
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
 
 
 class Pool:
     """Sessions by running loop, or the one session that the user gave (and closes)."""
 
-    def __init__(self, given: aiohttp.ClientSession | None = None) -> None:
+    def __init__(self, given: aiohttp.ClientSession | None = None, proxy: Proxy | None = None) -> None:
         self._given = given
+        self.proxy = proxy or Proxy()  # the environment's; a session that was given knows its own way
         self._opened_by: int | None = None  # the process whose sockets are open; a fork's child has none of its own
         self._kept: WeakKeyDictionary[
             asyncio.AbstractEventLoop, tuple[AsyncGenerator[aiohttp.ClientSession, None], aiohttp.ClientSession]
@@ -63,7 +83,9 @@ class Pool:
             given.trace_configs.append(_TRACE)
 
     async def session(self) -> aiohttp.ClientSession:
-        """The session of the running loop, made when it is first asked for."""
+        """The session of the running loop, made when it is first asked for; no close that came in is unheard."""
+        for _ in range(_TURNS_TO_HEAR):
+            await asyncio.sleep(0)
         if self._given is not None:
             return self._given
         if self._opened_by != os.getpid():
@@ -104,8 +126,11 @@ class Pool:
 
 async def _keep() -> AsyncGenerator[aiohttp.ClientSession, None]:
     """One session, for as long as this generator is not closed."""
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=settings.KEEPALIVE_S)  # the budget is the limit
-    session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_TRACE])
+    session = aiohttp.ClientSession(
+        connector=_Connector(limit=0, keepalive_timeout=settings.KEEPALIVE_S),  # the budget is the limit
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[_TRACE],
+    )
     try:
         yield session
     finally:

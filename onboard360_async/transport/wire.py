@@ -3,7 +3,9 @@
 Knows no budget and no retry.
 """
 
+import asyncio
 import contextlib
+import json
 import re
 from typing import Final
 
@@ -12,9 +14,21 @@ from yarl import URL
 
 from onboard360_async import settings
 from onboard360_async.budget.ledger import SlotOverError
-from onboard360_async.errors import DecodeError
+from onboard360_async.errors import ConfigurationError, DecodeError
+from onboard360_async.hidden import hidden
 
-__all__ = ["WIRE_ERRORS", "SentTwiceError", "likely_base", "no_people", "read_error", "read_whole", "reason_of"]
+__all__ = [
+    "WIRE_ERRORS",
+    "SentTwiceError",
+    "cannot_send",
+    "headers_of",
+    "likely_base",
+    "no_people",
+    "nobodys",
+    "read_error",
+    "read_whole",
+    "reason_of",
+]
 
 
 class SentTwiceError(Exception):
@@ -22,25 +36,44 @@ class SentTwiceError(Exception):
 
 
 WIRE_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError, SentTwiceError, SlotOverError)
-_EMAIL: Final = re.compile(r"[^\s@<>\"'(),:;]+@[^\s@<>\"'(),:;]+")
+_PRIVATE: Final = (
+    (re.compile(r"[^\s@<>\"'(),:;]+@[^\s@<>\"'(),:;]+"), "<email>"),
+    (re.compile(r"https?://[^\s\"'<>]+|/c/\w+"), "<link>"),
+    (re.compile(r"\bsk_\w+"), "<key>"),
+    (re.compile(r"(?<![\w-])\+?\d[\d ()./-]{6,}\d(?![\w-])"), "<number>"),  # a phone; ids have letters
+)
+
+
+def headers_of(key: str, *, has_body: bool) -> dict[str, str]:
+    """What every request says of itself; nothing that prints them shows the key."""
+    bearer = hidden(f"Bearer {key}")
+    headers = {"Authorization": bearer, "Accept": "application/json", "User-Agent": settings.USER_AGENT}
+    if has_body:
+        headers["Content-Type"] = "application/json"
+    return headers
 
 
 async def read_whole(response: aiohttp.ClientResponse, most_bytes: int = settings.MAX_BODY_BYTES) -> bytes:
     """The whole body. DecodeError if it is longer than `most_bytes`; one of WIRE_ERRORS if it breaks off."""
-    body = bytearray()
-    async for chunk in response.content.iter_any():
+    body = _Body()
+    while chunk := hidden(await response.content.readany()):
         body += chunk
         if len(body) > most_bytes:
             raise DecodeError(f"the answer is longer than {most_bytes} bytes")
-    return bytes(body)
+    return hidden(bytes(body))
 
 
-async def read_error(response: aiohttp.ClientResponse) -> bytes:
+async def read_error(response: aiohttp.ClientResponse, until: float) -> bytes:
     """The body of an error answer, as far as it comes: the status alone decides, so a broken body is no error."""
     with contextlib.suppress(DecodeError, *WIRE_ERRORS):
-        async with response:
+        async with response, asyncio.timeout_at(until):
             return await read_whole(response, settings.MAX_ERROR_BYTES)
     return b""
+
+
+class _Body(bytearray):
+    def __repr__(self) -> str:
+        return "<hidden>"
 
 
 def likely_base(response: aiohttp.ClientResponse, path: str) -> str:
@@ -53,9 +86,28 @@ def likely_base(response: aiohttp.ClientResponse, path: str) -> str:
     return f"it redirects to {str(plain).removesuffix(path)}"
 
 
-def no_people(text: str) -> str:
-    """A server's error text that may be shown: no email address, and not too long."""
-    return _EMAIL.sub("<email>", text)[: settings.SNIPPET_CHARS]
+def no_people(text: str, sent: bytes | None = None) -> str:
+    """A server's error text that may be shown: nothing of a person, nothing that was sent, and not too long."""
+    for pattern, stands_for in _PRIVATE:
+        text = pattern.sub(stands_for, text)
+    for value in _texts(sent):
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "<sent>", text, flags=re.IGNORECASE)
+    return text[: settings.SNIPPET_CHARS]
+
+
+def _texts(sent: bytes | None) -> list[str]:
+    """What was said of a person in the body of a request, the longest first; ids may be shown."""
+    with contextlib.suppress(ValueError, AttributeError):
+        values = [value for name, value in json.loads(sent or b"{}").items() if not name.endswith("id")]
+        return sorted((value for value in values if isinstance(value, str) and value.strip()), key=len, reverse=True)
+    return []
+
+
+def nobodys(path: str) -> str:
+    """A path that may be shown: an email is one of its parts, and is hidden, however it is written."""
+    if "@" not in path and "%40" not in path:
+        return path
+    return "/".join(no_people(part.replace("%40", "@")) for part in path.split("/"))
 
 
 def reason_of(error: BaseException) -> str:
@@ -66,6 +118,21 @@ def reason_of(error: BaseException) -> str:
         return "held up until its slot of the budget was over"
     if isinstance(error, TimeoutError):
         return "timed out"
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status}"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        said = getattr(error.certificate_error, "verify_message", "")
+        return f"the server's certificate is not trusted: {said}".removesuffix(": ")
     cause = getattr(error, "os_error", error)
     text = getattr(cause, "strerror", None) if isinstance(cause, OSError) else None
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def cannot_send(error: Exception, *, is_closed: bool) -> ConfigurationError:
+    """What is wrong with the session that a user passed in, since it refused to send anything."""
+    if is_closed:
+        return ConfigurationError("The session that was passed in is closed. Nothing was sent.")
+    return ConfigurationError(
+        f"The session that was passed in cannot send this ({type(error).__name__}): it must have no `auth` of its own,"
+        " nor find one in .netrc, since the API takes a key. Nothing was sent."
+    )

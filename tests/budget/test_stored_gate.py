@@ -78,6 +78,21 @@ async def test_a_frozen_store_does_not_hold_up_who_cannot_wait(
     assert is_idle(loop)
 
 
+async def test_the_time_that_a_store_takes_to_answer_is_part_of_the_deadline(loop: VirtualLoop, shelf: Shelf) -> None:
+    """Whoever asked for four seconds and then waits in line is told at its deadline, not four seconds later."""
+    one, other = (shelf.budget(limit=2, margin_s=0) for _ in range(2))
+    for _ in range(2):
+        async with other.slot() as slot:
+            slot.answered()
+    shelf.frozen = asyncio.Event()
+    loop.call_later(4.0, shelf.frozen.set)
+    loop.call_later(50.0, other.pause, 60.0)
+    before = loop.time()
+    with pytest.raises(DeadlineError):
+        await one.slot(deadline_s=95.0).__aenter__()
+    assert loop.time() - before == pytest.approx(95.0, abs=0.05)
+
+
 async def test_a_swap_that_is_cancelled_is_undone(loop: VirtualLoop, shelf: Shelf) -> None:
     """The store granted, and nobody was there to hear it: it is told so."""
     budget, cancelled = shelf.budget(burst=50), 0
