@@ -225,7 +225,12 @@ class _Bridge:
     def leave_alone(self) -> None:
         """In a fork's child: the parent's loop is not woken, whatever is collected here or called once more."""
         self.is_parents = True
-        self.loop.call_soon_threadsafe = _drop  # type: ignore[method-assign,assignment]  # of this one alone
+        left: list[object] = []
+
+        def ignore(*told: object, **_options: object) -> None:
+            left.append(told)  # a generator that is collected here is not closed, since what it holds is the parent's
+
+        self.loop.call_soon_threadsafe = ignore  # type: ignore[method-assign,assignment]  # of this one alone
 
     def explain(self, error: BaseException) -> BaseException:
         """The caller's error: what the end of the loop cancelled says so."""
@@ -333,13 +338,6 @@ def _start_afresh_in_child() -> None:
 
 def _keep_alive(_parents: _Bridge) -> None:
     pass
-
-
-def _drop(_callback: object, *args: object, **_options: object) -> None:
-    """Do nothing on the parent's loop, and leave no coroutine that nobody awaits."""
-    for each in args:
-        if isinstance(each, Coroutine):
-            each.close()
 
 
 atexit.register(_end_with_the_interpreter)
