@@ -4,7 +4,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 
-from benchmarks import budget, imports, rates, sandbox, stores, webhooks
+from benchmarks import budget, imports, rates, sandbox, stores, threads, webhooks
 
 BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
     "rates": lambda _: asyncio.run(rates.main()),
@@ -13,6 +13,7 @@ BENCHMARKS: dict[str, Callable[[Sequence[str]], None]] = {
     "imports": imports.main,
     "webhooks": webhooks.main,
     "sandbox": sandbox.main,
+    "threads": threads.main,
 }
 
 

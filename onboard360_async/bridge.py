@@ -9,15 +9,17 @@ import atexit
 import os
 import threading
 import warnings
+import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextvars import Context, copy_context
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 from onboard360_async.errors import ConfigurationError, SyncInAsyncError
 
-__all__ = ["Crossing", "begin", "is_over", "iterate", "run"]
+__all__ = ["Crossing", "begin", "close_at_end", "is_over", "iterate", "run"]
 
 T = TypeVar("T")
+_LOOK_S: Final = 0.25  # seconds after which a signal is seen to that came in the moment before the wait began
 _JOIN_S: Final = 2.0  # seconds that the end of the interpreter waits for what is under way to be cancelled
 
 
@@ -68,7 +70,9 @@ def iterate(batches: Callable[[], AsyncGenerator[T, None]]) -> Generator[T, None
             ahead.start()
             yield batch
     finally:
-        if bridge.is_here():  # the collector may end us on the loop's own thread, which must not wait for itself
+        if bridge.is_parents:
+            pass  # it is still at it, and we are not
+        elif bridge.is_here():  # the collector may end us on the loop's own thread, which must not wait for itself
             bridge.loop.create_task(_end(ahead, close), context=context)
         elif not bridge.is_over:
             ahead.cancel_and_wait()
@@ -78,6 +82,16 @@ def iterate(batches: Callable[[], AsyncGenerator[T, None]]) -> Generator[T, None
 def is_over() -> bool:
     """Whether the interpreter is ending: nothing can be called any more, and everything is closed."""
     return _STATE.over
+
+
+class _Closable(Protocol):
+    async def close(self) -> None: ...
+
+
+def close_at_end(handle: _Closable) -> None:
+    """Have it closed when the interpreter ends, unless nobody holds it by then."""
+    number, opened = id(handle), _STATE.opened
+    opened[number] = weakref.ref(handle, lambda _: opened.pop(number, None))
 
 
 class _End:
@@ -120,7 +134,8 @@ class Crossing(Generic[T]):
         try:
             if not self._started:
                 self.start()
-            self._done.acquire()
+            self._bridge.check()
+            self._wait()
         except BaseException:
             self.cancel_and_wait()
             raise
@@ -134,11 +149,15 @@ class Crossing(Generic[T]):
 
     def cancel_and_wait(self) -> None:
         """Cancel it, and return when it has ended."""
-        if not self._started or self.over:
+        if not self._started or self.over or self._bridge.is_parents:
             return
         self._bridge.tell(self.stop)
         if not self.over:
-            self._done.acquire()
+            self._wait()
+
+    def _wait(self) -> None:
+        while not self._done.acquire(timeout=_LOOK_S):
+            pass  # a signal that came just before is seen to here; a lock alone would sleep on
 
     # On the loop's thread
 
@@ -182,6 +201,7 @@ class _Bridge:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.is_over = False
+        self.is_parents = False
         self._thread = threading.Thread(target=self._serve, name="onboard360", daemon=True)
         self._thread.start()
 
@@ -190,11 +210,27 @@ class _Bridge:
         return threading.get_ident() == self._thread.ident
 
     def tell(self, what: Callable[[], None]) -> None:
-        """Have something done on the loop. ConfigurationError when the interpreter is ending."""
+        """Have something done on the loop. ConfigurationError when there is none: we are ending, or were forked."""
+        self.check()
         try:
             self.loop.call_soon_threadsafe(what)
         except RuntimeError:
             raise _over() from None
+
+    def check(self) -> None:
+        """ConfigurationError in a fork's child, where nobody would ever answer."""
+        if self.is_parents:
+            raise ConfigurationError("This was begun before the process was forked; begin it anew in this one.")
+
+    def leave_alone(self) -> None:
+        """In a fork's child: the parent's loop is not woken, whatever is collected here or called once more."""
+        self.is_parents = True
+        left: list[object] = []
+
+        def ignore(*told: object, **_options: object) -> None:
+            left.append(told)  # a generator that is collected here is not closed, since what it holds is the parent's
+
+        self.loop.call_soon_threadsafe = ignore  # type: ignore[method-assign,assignment]  # of this one alone
 
     def explain(self, error: BaseException) -> BaseException:
         """The caller's error: what the end of the loop cancelled says so."""
@@ -213,6 +249,7 @@ class _Bridge:
             tasks = asyncio.all_tasks(self.loop)
             for task in tasks:
                 task.cancel()
+            tasks |= {self.loop.create_task(handle.close()) for handle in _STATE.still_open()}
             if tasks:
                 self.loop.run_until_complete(asyncio.wait(tasks))
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
@@ -229,9 +266,14 @@ class _State:
 
     def __init__(self) -> None:
         self.bridge: _Bridge | None = None
-        self.starting = threading.Lock()
+        self.opened: dict[int, weakref.ref[_Closable]] = {}  # by id: handles to be closed at the end
+        self.starting = threading.RLock()  # a signal handler, or a __del__, may call while we start
         self.warned = False
         self.over = False
+
+    def still_open(self) -> list[_Closable]:
+        """The handles that somebody still holds."""
+        return [handle for each in list(self.opened.values()) if (handle := each()) is not None]
 
 
 _STATE: Final = _State()
@@ -246,12 +288,21 @@ def _bridge() -> _Bridge:
                 raise _over()
             bridge = _STATE.bridge
             if bridge is None:
-                bridge = _STATE.bridge = _Bridge()
+                bridge = _start()
     elif bridge.is_here():
         raise SyncInAsyncError
     if not _STATE.warned:
         _warn_in_async_code()
     return bridge
+
+
+def _start() -> _Bridge:
+    started = _Bridge()
+    if (bridge := _STATE.bridge) is not None:  # whoever called on this thread while we started was quicker
+        started.end()
+        return bridge
+    _STATE.bridge = started
+    return started
 
 
 def _warn_in_async_code() -> None:
@@ -278,13 +329,14 @@ def _start_afresh_in_child() -> None:
     """After a fork: the parent's loop, thread and sockets are not ours, and must be neither used nor closed."""
     parents = _STATE.bridge
     _STATE.bridge = None
-    _STATE.starting = threading.Lock()
+    _STATE.starting = threading.RLock()
     if parents is not None:
+        parents.leave_alone()
         # A fork hook outlives every module, so the parent's loop is not closed, nor complained of, when we end.
-        os.register_at_fork(after_in_child=lambda: _leave_alone(parents))
+        os.register_at_fork(after_in_child=lambda: _keep_alive(parents))
 
 
-def _leave_alone(_parents: _Bridge) -> None:
+def _keep_alive(_parents: _Bridge) -> None:
     pass
 
 

@@ -11,7 +11,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 from onboard360_async import settings
 from onboard360_async.api import AsyncOnboard360
 from onboard360_async.blocking import BlockingImport, BlockingListing
-from onboard360_async.bridge import is_over, run
+from onboard360_async.bridge import close_at_end, is_over, run
 from onboard360_async.budget import Budget
 from onboard360_async.hidden import hidden, hide_in
 from onboard360_async.transport.access import KeySource
@@ -78,6 +78,7 @@ class Onboard360:
             page_size=page_size,
             allow_insecure=allow_insecure,
         )
+        close_at_end(self._api)
 
     @classmethod
     def _over(cls, api: AsyncOnboard360) -> Self:

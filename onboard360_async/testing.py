@@ -180,9 +180,9 @@ def _close_here(api: "AsyncOnboard360") -> None:
     """
     import asyncio
 
-    for loop, (keeper, _) in list(api._transport.pool._kept.items()):  # noqa: SLF001 - see above
+    for loop, kept in list(api._transport.pool._kept.items()):  # noqa: SLF001 - see above
         if not (loop.is_running() or loop.is_closed()):
-            loop.run_until_complete(keeper.aclose())
+            loop.run_until_complete(kept.end())
     own = asyncio.new_event_loop()  # not asyncio.run, which would leave this thread without its current loop
     try:
         own.run_until_complete(api.close())

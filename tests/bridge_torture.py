@@ -4,6 +4,8 @@ import asyncio
 import concurrent.futures
 import contextlib
 import gc
+import importlib
+import logging
 import multiprocessing
 import os
 import signal
@@ -192,6 +194,25 @@ def forked_and_left() -> None:
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 
+def forked_in_an_iteration() -> None:
+    """A child that goes on with its parent's iteration gets a clear error, one that drops it nothing; no hang."""
+    reader = iterate(numbers)
+    print(next(reader), flush=True)
+    for goes_on in (True, False):
+        child = os.fork()
+        if child == 0:
+            try:
+                if goes_on:
+                    next(reader)
+            except ConfigurationError as error:
+                print(type(error).__name__, flush=True)
+            del reader
+            gc.collect()
+            sys.exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    print(list(reader))
+
+
 def name_in_child(_: int) -> str:
     """For pools of processes."""
     return run(where)
@@ -262,5 +283,32 @@ def collected() -> None:
     run(where)
 
 
+def started_twice() -> None:
+    """A signal handler, or a __del__, calls while the private loop is being started: no deadlock, one loop for all."""
+    make = asyncio.new_event_loop
+    seen: list[str] = []
+
+    def interrupted() -> asyncio.AbstractEventLoop:
+        asyncio.new_event_loop = make
+        seen.append(run(where))
+        return make()
+
+    asyncio.new_event_loop = interrupted
+    print(run(where), seen, [thread.name for thread in threading.enumerate()].count("onboard360"))
+
+
+def main(name: str) -> None:
+    """Run one script, of these or of handle_torture."""
+    if os.environ.get("TORTURE_LOOP") == "uvloop":
+        asyncio.set_event_loop_policy(importlib.import_module("uvloop").EventLoopPolicy())
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background ignores it
+    # A machine that is busy with other things makes any callback slow, and debug mode tells of each.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+    scripts = globals()
+    if name not in scripts:
+        scripts = vars(importlib.import_module("tests.handle_torture"))
+    scripts[name]()
+
+
 if __name__ == "__main__":
-    {name: value for name, value in globals().items() if callable(value)}[sys.argv[1]]()
+    main(sys.argv[1])

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
-from benchmarks import budget, endpoints, sandbox, webhooks
+from benchmarks import budget, endpoints, sandbox, threads, webhooks
 from benchmarks.clients import CLIENTS, OURS, Client, chosen
 from benchmarks.matrix import SERVERS, print_head, print_row, row_of, spread
 from benchmarks.minute import Job, play
@@ -97,6 +98,14 @@ async def test_the_sandbox_is_measured_beside_a_bare_server() -> None:
     assert list(sandbox.started(1)) == ["python", "bare", "sandbox"]
     assert min(*await sandbox.created(2, 5, 2)) > 0
     assert sandbox.reset(2, 1) > 0
+
+
+def test_sixteen_threads_send_exactly_so_many_requests() -> None:
+    """Together, each from a thread of its own, and none twice: what is told is a rate of these."""
+    asked: list[int] = []
+    assert threads.per_second(lambda: asked.append(threading.get_ident()), 100) > 0
+    assert len(asked) == 100
+    assert threading.get_ident() not in asked
 
 
 def test_the_pictures_are_there_and_small() -> None:

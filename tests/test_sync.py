@@ -115,6 +115,54 @@ def test_the_callers_context_is_seen(service: Sandbox, budget: Budget) -> None:
     assert set(seen) == {"me"}
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_the_callers_context_crosses_with_each_call(service: Sandbox, budget: Budget, is_async: bool) -> None:
+    """Each thread's own, at its key and at its hooks, in calls, listings and imports; what they set stays over there.
+
+    A listing has one copy of the context in which it began, so that what a hook opens there it also finds and closes.
+    """
+    user: ContextVar[str] = ContextVar("user", default="nobody")
+    opened: ContextVar[str | None] = ContextVar("opened", default=None)
+    keys: list[str] = []
+    found: dict[str, set[str | None]] = {}
+
+    def key() -> str:
+        keys.append(user.get())
+        return service.api_key
+
+    async def key_later() -> str:
+        return key()
+
+    service.add_client(CAMPAIGN, "somebody@x.de")
+
+    def watch(event: Event) -> None:
+        found.setdefault(user.get(), set()).add(opened.get())
+        opened.set(user.get())
+
+    with Onboard360(key_later if is_async else key, base_url=service.url, budget=budget, on_event=watch) as api:
+
+        def work(name: str) -> None:
+            user.set(name)
+            api.list_campaigns()
+            reader = iter(api.iter_clients())
+            next(reader)
+            user.set("changed meanwhile")
+            list(reader)
+            user.set(name)
+            with api.open_import([{"email": f"{name}@x.de"}], campaign=CAMPAIGN) as job:
+                assert len(list(job.run())) == 1
+            assert (user.get(), opened.get()) == (name, None)
+
+        threads = [threading.Thread(target=work, args=(f"user-{number}",)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    names = {f"user-{number}" for number in range(4)}
+    assert set(keys) == set(found) == names
+    assert all(seen <= {None, name} for name, seen in found.items())
+
+
 def test_a_blocking_call_from_a_hook_is_refused(service: Sandbox, budget: Budget) -> None:
     """A hook runs on the private loop, where a blocking call would wait for itself: SyncInAsyncError, no deadlock."""
     refused: list[type] = []

@@ -5,13 +5,14 @@ sending that aiohttp would otherwise make by itself.
 """
 
 import asyncio
+import contextlib
 import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from types import SimpleNamespace
 from typing import Final, Self
-from weakref import WeakKeyDictionary
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.tracing import Trace
@@ -75,10 +76,9 @@ class Pool:
     def __init__(self, given: aiohttp.ClientSession | None = None, proxy: Proxy | None = None) -> None:
         self._given = given
         self.proxy = proxy or Proxy()  # the environment's; a session that was given knows its own way
-        self._opened_by: int | None = None  # the process whose sockets are open; a fork's child has none of its own
-        self._kept: WeakKeyDictionary[
-            asyncio.AbstractEventLoop, tuple[AsyncGenerator[aiohttp.ClientSession, None], aiohttp.ClientSession]
-        ] = WeakKeyDictionary()
+        self._is_open = False
+        self._kept: dict[asyncio.AbstractEventLoop, _Kept] = {}
+        _POOLS.add(self)
         if given is not None and _TRACE not in given.trace_configs:
             given.trace_configs.append(_TRACE)
 
@@ -88,34 +88,48 @@ class Pool:
             await asyncio.sleep(0)
         if self._given is not None:
             return self._given
-        if self._opened_by != os.getpid():
-            self._kept = WeakKeyDictionary()  # a parent's sessions are neither used nor closed
         loop = asyncio.get_running_loop()
         kept = self._kept.get(loop)
-        if kept is not None and not kept[1].closed:
-            return kept[1]
-        # A started async generator is what a loop closes at its end (`asyncio.run`, `shutdown_asyncgens`).
-        keeper = _keep()
-        session = await anext(keeper)
-        self._kept[loop] = (keeper, session)
-        self._opened_by = os.getpid()
-        return session
+        if kept is not None and not kept.session.closed:
+            return kept.session
+        await self._forget_ended()
+        self._kept[loop] = kept = _Kept()
+        self._is_open = True
+        await kept.begin()
+        return kept.session
+
+    async def _forget_ended(self) -> None:
+        """A handle that outlives many loops must not keep them all."""
+        for loop in [loop for loop in list(self._kept) if loop.is_closed()]:
+            self._kept.pop(loop, None)
+        for ended in [kept for kept in list(_OPEN) if kept.loop.is_closed()]:
+            await ended.forget()
 
     async def close(self) -> None:
-        """Close what was opened, on this loop and on others; closing twice is fine, and so is using it again."""
-        if self._opened_by != os.getpid():
-            return
-        self._opened_by = None
+        """Close what was opened, on this loop and on others; closing twice is fine, and so is using it again.
+
+        Another loop that runs closes its own a moment later; one that stands still does when it runs next, or when it
+        is ended as asyncio.run ends it.
+        """
+        self._is_open = False
         here = asyncio.get_running_loop()
         for loop in list(self._kept):
-            keeper, _ = self._kept.pop(loop)
+            kept = self._kept.pop(loop)
             if loop is here:
-                await keeper.aclose()
-            elif loop.is_running():
-                asyncio.run_coroutine_threadsafe(keeper.aclose(), loop)
+                await kept.end()
+            elif loop.is_closed():
+                await kept.forget()
+            else:
+                kept.end_soon()
+
+    def start_afresh(self) -> None:
+        """Be as new, in a fork's child: a parent's sessions are neither used nor closed."""
+        self._kept, self._is_open = {}, False
 
     def __del__(self) -> None:
-        if getattr(self, "_opened_by", None) == os.getpid():
+        if getattr(self, "_is_open", False):
+            for kept in self._kept.values():
+                kept.end_soon()
             warnings.warn(
                 "a 360Onboard handle was never closed; use it in a `with` block, or call its close()",
                 ResourceWarning,
@@ -124,14 +138,86 @@ class Pool:
             )
 
 
-async def _keep() -> AsyncGenerator[aiohttp.ClientSession, None]:
-    """One session, for as long as this generator is not closed."""
-    session = aiohttp.ClientSession(
-        connector=_Connector(limit=0, keepalive_timeout=settings.KEEPALIVE_S),  # the budget is the limit
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trace_configs=[_TRACE],
-    )
-    try:
-        yield session
-    finally:
-        await session.close()
+class _Kept:
+    """The session of the running loop. Whoever closes it first, everybody waits for that one closing."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        connector = _Connector(limit=0, keepalive_timeout=settings.KEEPALIVE_S)  # the budget is the limit
+        self.session = aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_TRACE]
+        )
+        self._closing: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._is_parents = False
+        # A started async generator is what a loop closes at its end (`asyncio.run`, `shutdown_asyncgens`).
+        self._keeper = self._keep()
+
+    async def begin(self) -> None:
+        """Have the loop close it at its end."""
+        _OPEN.add(self)
+        await anext(self._keeper)
+
+    async def end(self) -> None:
+        """Return when it is closed; on its own loop."""
+        await self._closed()
+        with contextlib.suppress(RuntimeError):  # the loop itself is at it
+            await self._keeper.aclose()
+
+    def end_soon(self) -> None:
+        """Have it closed by its own loop, from wherever this is called."""
+
+        def begin() -> None:
+            self._ending = self.loop.create_task(self.end())
+
+        with contextlib.suppress(RuntimeError):  # that loop was closed a moment ago
+            self.loop.call_soon_threadsafe(begin)
+
+    async def forget(self) -> None:
+        """Close it when its loop is closed, and nothing can be awaited there any more; on any loop."""
+        _OPEN.discard(self)
+        await self.session.close()
+
+    def leave_alone(self) -> None:
+        """In a fork's child: nothing is closed, and the parent's loop hears nothing of it."""
+        self._is_parents = True
+        with contextlib.suppress(StopAsyncIteration, StopIteration, RuntimeError):  # the latter while it is at it
+            self._keeper.aclose().send(None)  # ends at once, so that it is not handed to that loop when we end
+
+    async def _closed(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.create_task(self.session.close())
+        if not self._closing.done():
+            await asyncio.wait((self._closing,))
+        _OPEN.discard(self)
+
+    async def _keep(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            if not self._is_parents:
+                await self._closed()
+
+
+_POOLS: Final[WeakSet[Pool]] = WeakSet()
+_OPEN: Final[set[_Kept]] = set()  # also held here, so that the collector cannot end a session before its pool
+
+
+def _start_afresh_in_child() -> None:
+    for pool in list(_POOLS):
+        pool.start_afresh()
+    parents = list(_OPEN)
+    _OPEN.clear()
+    for kept in parents:
+        kept.leave_alone()
+    if parents:
+        # A fork hook outlives every module, so what is the parent's is not closed, nor complained of, when we end.
+        os.register_at_fork(after_in_child=lambda: _keep_alive(parents))
+
+
+def _keep_alive(_parents: object) -> None:
+    pass
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_afresh_in_child)
