@@ -43,7 +43,7 @@ HANDLES = {
         4,
         4,
     ),
-    "interrupted_waits": (["KeyboardInterrupt 0 0 1 queued", "SystemExit 0 0 1 queued"], 2, 0),
+    "interrupted_waits": (["KeyboardInterrupt 0 0 1 cancelled", "SystemExit 0 0 1 cancelled"], 2, 0),
     "left_by_a_signal": ([], 1, 1),
     "called_by_a_signal": (["answered"], 2, 0),
     "refused_from_a_key": (["refused", "[]"], 1, 0),

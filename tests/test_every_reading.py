@@ -33,6 +33,7 @@ ABOUT: dict[str, Callable[[Switches], bool]] = {
     "test_request_is_budgeted_and_judged_like_the_rest": lambda reading: (  # the whole body, member by member
         reading.extra_fields or reading.paging in ("cursor", "page")
     ),
+    "test_events_tell_the_whole_story": lambda reading: reading.extra_fields,  # of which there is an event
     "test_the_main_job": lambda reading: reading.link_in_listings,
     "test_ensure_client_adds_once": lambda reading: reading.link_in_listings,
     "test_a_429_on_an_add_pauses_and_is_sent_again": lambda reading: reading.created_status != 201,
