@@ -39,9 +39,14 @@ ABOUT: dict[str, Callable[[Switches], bool]] = {
     "test_a_429_on_an_add_pauses_and_is_sent_again": lambda reading: reading.created_status != 201,
 }
 
+# It lists while others are added: with pages it is a matter of luck whether there is a second one.
+NOT_IN_PAGES = {"test_the_callers_context_crosses_with_each_call"}
+
 
 def marked(request: pytest.FixtureRequest, running: Sandbox) -> Sandbox:
     """The sandbox, for a test that must fail with it if it is about what is otherwise here."""
+    if request.node.originalname in NOT_IN_PAGES and running.switches.paging != "none":
+        pytest.skip("it lists while others are added")
     is_otherwise = ABOUT.get(request.node.originalname)
     if is_otherwise is not None and is_otherwise(running.switches):
         request.applymarker(pytest.mark.xfail(strict=True, reason="it is about the documented reading"))
@@ -66,5 +71,5 @@ def test_the_suite_is_whole_and_what_is_said_of_it_is_about_tests_that_are_there
     """No test hides another of the same name, and none of those named has gone."""
     names = [name for name, _ in SUITE]
     assert len(set(names)) == len(names) > 50
-    assert ABOUT.keys() <= set(names)
+    assert ABOUT.keys() | NOT_IN_PAGES <= set(names)
     assert {"documented", "hostile", "paging=cursor", "created_status=200"} <= set(SERVICES)
