@@ -77,9 +77,7 @@ def run_script(script: str, peer: Peer | None = None, *, python: str = sys.execu
     lines, wanted = done.stdout.splitlines(), SCRIPTS.get(script) or HANDLES[script][0]
     if script.startswith("left_open"):
         if script == "left_open_handles" and "too late" not in lines:
-            lines.append(
-                "too late"
-            )  # Python does not promise to call a `__del__` at its end; where it does, this is said
+            lines.append("too late")  # whether a `__del__` is called at the very end, Python does not promise
         lines, wanted = sorted(lines), sorted(wanted)
     assert lines == wanted
     assert done.returncode == (7 if script == "left_by_a_signal" else 0)
