@@ -9,10 +9,9 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
-from enum import Enum
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, Unpack
+from typing import TYPE_CHECKING, Final, Self, Unpack
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -24,26 +23,20 @@ from onboard360_async.codec.answers import decode_campaigns, decode_client, deco
 from onboard360_async.codec.drift import beyond
 from onboard360_async.errors import ConfigurationError, ValidationError
 from onboard360_async.hidden import hidden
-from onboard360_async.importer import ImportJob, Reading, RuleOptions, Rules
-from onboard360_async.importer.source import Rows
 from onboard360_async.listing import ClientListing
 from onboard360_async.models import Campaign, Client, NewClient, email_key
 from onboard360_async.transport.access import ApiKey, KeySource, check_base_url
 from onboard360_async.transport.call import Call, Transport
-from onboard360_async.transport.options import Deadline, Event, Options, Request
+from onboard360_async.transport.options import UNSET, Deadline, Event, Options, Request, Unset
 from onboard360_async.transport.pool import Pool
 from onboard360_async.transport.proxy import proxy_for
 
+if TYPE_CHECKING:  # most programs import nobody, and would wait for a third of what we are
+    from onboard360_async.importer import ImportJob, RuleOptions
+    from onboard360_async.importer.source import Rows
+
 __all__ = ["UNSET", "AsyncOnboard360", "Unset"]
 
-
-class Unset(Enum):
-    """The type of UNSET, which stands for an argument that was left out: None would be a value of its own."""
-
-    UNSET = "left out"
-
-
-UNSET: Final = Unset.UNSET
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)+")  # RFC 3986, without empty segments
 _METHOD: Final = re.compile(r"[A-Z]+")
 
@@ -297,7 +290,7 @@ class AsyncOnboard360:
 
     def open_import(
         self,
-        source: str | Path | Rows | None,
+        source: "str | Path | Rows | None",
         *,
         campaign: str | None = None,
         journal: str | Path | None = None,
@@ -307,8 +300,8 @@ class AsyncOnboard360:
         delimiter: str | None = None,
         form: str | None = None,
         events_from: str | Path | Sequence[str | Path] | None = None,
-        **rules: Unpack[RuleOptions],
-    ) -> ImportJob:
+        **rules: "Unpack[RuleOptions]",
+    ) -> "ImportJob":
         """An import of a file, of rows (mappings or NewClient, also async), or what is left in a journal (None).
 
         Everybody in it is added to `campaign` (an id or a name) at most once, at BULK priority; without a campaign each
@@ -321,13 +314,14 @@ class AsyncOnboard360:
         UNDOCUMENTED: whether the service writes to those who are added; take it that it does.
         ConfigurationError for what cannot work; `load` and `run` raise what is wrong with the list or the service.
         """
+        from onboard360_async.importer import ImportJob, Reading, Rules
+
         options = self._options.but(priority=Priority.BULK, deadline_s=None, max_wait_s=None)
         bulk = self.with_options(priority=Priority.BULK, deadline_s=None, max_wait_s=None)
         campaigns: list[Campaign] = []
 
         async def find_campaign(id_or_name: str) -> str:
-            wanted = check_text("campaign", id_or_name).strip()
-            if IS_ID(wanted):
+            if IS_ID(wanted := check_text("campaign", id_or_name).strip()):
                 return wanted
             if not campaigns:
                 campaigns.extend(await bulk.list_campaigns())

@@ -1,16 +1,20 @@
 """What the blocking handle gives where it is more than a value: a listing, an import. Knows no call of its own."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from onboard360_async.bridge import begin, iterate, run
-from onboard360_async.importer import Audit, Files, ImportJob, Outcome, Outcomes, Plan, Summary
 from onboard360_async.listing import ClientListing
 from onboard360_async.models import Client, NewClient
+
+if TYPE_CHECKING:  # whoever has a job has loaded it
+    from onboard360_async.importer import Audit, Files, ImportJob, Outcome, Outcomes, Plan, Summary
 
 __all__ = ["BlockingImport", "BlockingListing"]
 

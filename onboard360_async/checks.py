@@ -5,7 +5,6 @@ Knows no request. A message names the argument, never its value, which may be a 
 
 import re
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 
 from onboard360_async.errors import ValidationError
 from onboard360_async.hidden import hidden
@@ -62,6 +61,8 @@ def pick_campaign(wanted: str, campaigns: Sequence[Campaign]) -> Campaign:
         if found:
             message = f"{len(found)} campaigns are called {wanted!r}; give the id instead."
             raise ValidationError(message, "campaign", _named(found))
+    from difflib import get_close_matches  # for whoever made a mistake alone
+
     close = get_close_matches(wanted, [campaign.name for campaign in campaigns], n=5, cutoff=0.5)
     near = [campaign for campaign in campaigns if campaign.name in close] or campaigns
     raise ValidationError(f"No published campaign is called {wanted!r}.", "campaign", _named(near))

@@ -31,8 +31,7 @@ Knows no request, response, key or body object, so that an error can be logged, 
 Source: API page, "Error Handling".
 """
 
-from attrs import define, field
-from attrs import field as _field  # where a field of an error is itself called so
+from typing import ClassVar
 
 __all__ = [
     "AnswerLostError",
@@ -76,14 +75,18 @@ _LOOK_FIRST = (
 )
 
 
-# slots=False throughout: an exception has a __dict__ anyway, and only there do notes and
-# the two fields below survive BaseException's own pickling.
-@define(slots=False)
 class Onboard360Error(Exception):
     """The root of them all. `attempts` requests were tried; `done` says what was already done by then."""
 
-    attempts: int = field(default=0, init=False)
-    done: str = field(default="", init=False)
+    # Plain classes, not attrs': a program that only imports us would pay for each of them (`dev bench startup`).
+    _HIDDEN: ClassVar[tuple[str, ...]] = ()  # fields that a repr leaves out
+    attempts: int = 0
+    done: str = ""
+
+    def __repr__(self) -> str:
+        kept = {name: value for name, value in vars(self).items() if not name.startswith("_")}  # notes are not fields
+        shown = ", ".join(f"{name}={value!r}" for name, value in kept.items() if name not in self._HIDDEN)
+        return f"{type(self).__name__}({shown})"
 
     def _message(self) -> str:
         return str(getattr(self, "message", ""))
@@ -92,30 +95,33 @@ class Onboard360Error(Exception):
         return " ".join(part for part in (self._message(), self.done) if part)
 
 
-@define(slots=False)
 class ConfigurationError(Onboard360Error):
     """A key, URL or option that cannot work. Nothing was sent."""
 
-    message: str
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
-@define(slots=False)
 class ValidationError(Onboard360Error):
     """A value that was refused before it was sent: `field` names it, `candidates` are what would do.
 
     Candidates may show a line of a list that cannot be read, and so a person: out of `str` and `repr`.
     """
 
-    message: str
-    field: str | None = None
-    candidates: tuple[str, ...] = _field(default=(), repr=False)
+    _HIDDEN = ("candidates",)
+
+    def __init__(self, message: str, field: str | None = None, candidates: tuple[str, ...] = ()) -> None:
+        super().__init__(message, field, candidates)
+        self.message, self.field, self.candidates = message, field, candidates
 
 
-@define(slots=False)
 class BudgetExhaustedError(Onboard360Error):
     """No slot of the budget within `max_wait_s`; nothing was spent. `retry_after_s` suits a 503's Retry-After."""
 
-    retry_after_s: float
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
 
     def _message(self) -> str:
         return (
@@ -124,47 +130,44 @@ class BudgetExhaustedError(Onboard360Error):
         )
 
 
-@define(slots=False)
 class BudgetStoreError(Onboard360Error):
     """The store that keeps the budget (a file, Redis) cannot be used, so nobody knows whether a request may be sent.
 
     Nothing was sent. `Budget(on_store_error="local")` goes on with `share` of the limit instead.
     """
 
-    message: str
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
 
 
-@define(slots=False)
 class DeadlineError(Onboard360Error):
     """`deadline_s` passed, or would have: `retry_after_s` is the wait that was still ahead, where known.
 
     No POST is in doubt: one that may have been applied raises OutcomeUnknownError instead.
     """
 
-    message: str
-    retry_after_s: float | None = None
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, retry_after_s)
+        self.message, self.retry_after_s = message, retry_after_s
 
 
-@define(slots=False)
 class NotSentError(Onboard360Error):
     """The connection could not be made, so the request was certainly not sent. Sending it again is safe."""
 
-    message: str
-    method: str = ""
-    path: str = ""
+    def __init__(self, message: str, method: str = "", path: str = "") -> None:
+        super().__init__(message, method, path)
+        self.message, self.method, self.path = message, method, path
 
 
-@define(slots=False)
 class AnswerLostError(Onboard360Error):
     """A GET was sent and its answer did not arrive whole. `items` had been handed on before. Asking again is safe."""
 
-    message: str
-    method: str = "GET"
-    path: str = ""
-    items: int = 0
+    def __init__(self, message: str, method: str = "GET", path: str = "", items: int = 0) -> None:
+        super().__init__(message, method, path, items)
+        self.message, self.method, self.path, self.items = message, method, path, items
 
 
-@define(slots=False)
 class OutcomeUnknownError(Onboard360Error):
     """A POST whose fate is unknown: it may or may not have been applied, and is never resent by itself.
 
@@ -172,58 +175,70 @@ class OutcomeUnknownError(Onboard360Error):
     when the server said that it created the client but the rest of its answer, link included, could not be read.
     """
 
-    message: str
-    campaign_id: str | None = None
-    email_hash: str | None = None
-    created: bool = False
+    def __init__(
+        self, message: str, campaign_id: str | None = None, email_hash: str | None = None, created: bool = False
+    ) -> None:
+        super().__init__(message, campaign_id, email_hash, created)
+        self.message, self.campaign_id, self.email_hash, self.created = message, campaign_id, email_hash, created
 
     def _message(self) -> str:
         return f"{self.message} {_LOOK_FIRST}"
 
 
-@define(slots=False)
 class DecodeError(Onboard360Error):
     """An answer that is not what the API page shows. `path` says where, e.g. `$.clients[3].email`."""
 
-    message: str
-    path: str = "$"
+    def __init__(self, message: str, path: str = "$") -> None:
+        super().__init__(message, path)
+        self.message, self.path = message, path
 
     def _message(self) -> str:
         return f"{self.path}: {self.message}"
 
 
-@define(slots=False)
 class PaginationError(Onboard360Error):
     """A listing that would go on where we must not or cannot follow. `items` had been handed on before."""
 
-    message: str
-    items: int = 0
+    def __init__(self, message: str, items: int = 0) -> None:
+        super().__init__(message, items)
+        self.message, self.items = message, items
 
 
-@define(slots=False)
 class SyncInAsyncError(Onboard360Error):
     """A blocking call on the very loop that would have to serve it: it would wait for itself for ever."""
 
-    message: str = (
-        "A blocking call was made on the SDK's own event loop and would never return."
-        " Use AsyncOnboard360 there, or hand the call to another thread."
-    )
+    def __init__(
+        self,
+        message: str = "A blocking call was made on the SDK's own event loop and would never return."
+        " Use AsyncOnboard360 there, or hand the call to another thread.",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
 
 
-@define(slots=False)
 class ApiError(Onboard360Error):
     """The server answered, with a status that is no success. Source: API page, "Error Handling".
 
     `details` and `body_snippet` are the server's own words and may hold personal data: out of `str` and `repr`.
     """
 
-    status: int
-    error: str = ""
-    details: str | None = field(default=None, repr=False)
-    method: str = ""
-    path: str = ""
-    retry_after_s: float | None = None
-    body_snippet: str | None = field(default=None, repr=False)
+    _HIDDEN = ("details", "body_snippet")
+
+    def __init__(
+        self,
+        status: int,
+        error: str = "",
+        details: str | None = None,
+        method: str = "",
+        path: str = "",
+        retry_after_s: float | None = None,
+        body_snippet: str | None = None,
+    ) -> None:
+        # Not super(): in ServerOutcomeUnknownError that would be OutcomeUnknownError.
+        Onboard360Error.__init__(self, status, error, details, method, path, retry_after_s, body_snippet)
+        self.status, self.error, self.details = status, error, details
+        self.method, self.path = method, path
+        self.retry_after_s, self.body_snippet = retry_after_s, body_snippet
 
     def _message(self) -> str:
         if 300 <= self.status < 400:
@@ -236,100 +251,96 @@ class ApiError(Onboard360Error):
         return f"{self.method} {self.path} was answered {self.status}{reason}. {advice}".strip()
 
 
-@define(slots=False)
 class BadRequestError(ApiError):
     """400: the server refused the request; nothing was created."""
 
 
-@define(slots=False)
 class AuthenticationError(ApiError):
     """401: the API key is missing, wrong or revoked; nothing was created."""
 
 
-@define(slots=False)
 class NotFoundError(ApiError):
     """404: no such campaign, or a wrong base URL; nothing was created."""
 
 
-@define(slots=False)
 class RateLimitError(ApiError):
     """429, and no retry left. UNDOCUMENTED: we take it that nothing was created (A 2)."""
 
 
-@define(slots=False)
 class ServerError(ApiError):
     """5xx. On a POST it is an OutcomeUnknownError too: the server may have failed after it had created the client."""
 
 
-@define(slots=False)
 class ServerOutcomeUnknownError(ServerError, OutcomeUnknownError):
     """A POST that was answered 5xx: both a ServerError and an OutcomeUnknownError."""
 
-    status: int
-    error: str = ""
-    details: str | None = field(default=None, repr=False)
-    method: str = ""
-    path: str = ""
-    retry_after_s: float | None = None
-    body_snippet: str | None = field(default=None, repr=False)
-    message: str = "The server failed while it handled a POST, which may or may not have been applied."
-    campaign_id: str | None = None
-    email_hash: str | None = None
-    created: bool = False
+    def __init__(
+        self,
+        status: int,
+        error: str = "",
+        details: str | None = None,
+        method: str = "",
+        path: str = "",
+        retry_after_s: float | None = None,
+        body_snippet: str | None = None,
+        message: str = "The server failed while it handled a POST, which may or may not have been applied.",
+        campaign_id: str | None = None,
+        email_hash: str | None = None,
+        created: bool = False,
+    ) -> None:
+        OutcomeUnknownError.__init__(self, message, campaign_id, email_hash, created)
+        ServerError.__init__(self, status, error, details, method, path, retry_after_s, body_snippet)
+        self.args = (*self.args, message, campaign_id, email_hash, created)
 
     def _message(self) -> str:
         return f"{self.method} {self.path} was answered {self.status}. {self.message} {_LOOK_FIRST}"
 
 
-@define(slots=False)
 class WebhookError(Onboard360Error):
     """A webhook that is not taken: `reason` is for the log, `http_status` for the answer."""
 
-    reason: str
-    http_status: int = 400
+    def __init__(self, reason: str, http_status: int = 400) -> None:
+        super().__init__(reason, http_status)
+        self.reason, self.http_status = reason, http_status
 
     def _message(self) -> str:
         return self.reason
 
 
-@define(slots=False)
 class SignatureError(WebhookError):
     """The signature is missing, malformed or wrong."""
 
-    reason: str
-    http_status: int = 401
+    def __init__(self, reason: str, http_status: int = 401) -> None:
+        super().__init__(reason, http_status)
 
 
-@define(slots=False)
 class PayloadError(WebhookError):
     """The body is too large or not what the API page shows."""
 
 
-@define(slots=False)
 class TimestampError(WebhookError):
     """The timestamp is outside the bounds that were asked for."""
 
-    reason: str
-    http_status: int = 401
+    def __init__(self, reason: str, http_status: int = 401) -> None:
+        super().__init__(reason, http_status)
 
 
-@define(slots=False)
 class InboxError(WebhookError):
     """The inbox cannot be read or written now, so the event was not acknowledged; the sender is to come again."""
 
-    reason: str
-    http_status: int = 503
-    retry_after_s: float | None = None
+    def __init__(self, reason: str, http_status: int = 503, retry_after_s: float | None = None) -> None:
+        super().__init__(reason, http_status)
+        self.args = (reason, http_status, retry_after_s)
+        self.retry_after_s = retry_after_s
 
 
-@define(slots=False)
 class ImportFailedError(Onboard360Error):
     """An import that stopped early. Every row stands in the journal; running the import again goes on from there."""
 
-    message: str
-    journal: str | None = None
+    def __init__(self, message: str, journal: str | None = None) -> None:
+        super().__init__(message, journal)
+        self.message, self.journal = message, journal
 
 
-@define(slots=False)
 class ImportLockedError(ImportFailedError):
     """Another run holds the journal; nothing was read, sent or written."""

@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from attrs import fields
-
 import onboard360_async
 from onboard360_async import errors
 
@@ -78,10 +76,10 @@ def comes_by_a_handle(error: BaseException) -> bool:
 def unlike(error: errors.Onboard360Error) -> list[str]:
     """The fields that a pickled or copied twin has not, or not so."""
     return [
-        field.name
+        name
         for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error))
-        for field in fields(type(error))
-        if type(twin) is not type(error) or getattr(twin, field.name) != getattr(error, field.name)
+        for name, value in vars(error).items()
+        if type(twin) is not type(error) or vars(twin).get(name) != value
     ]
 
 

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from attrs import define, field
 
 from onboard360_async import AsyncOnboard360, Onboard360, checks, errors
 from onboard360_async.sandbox import Sandbox
@@ -46,10 +45,10 @@ def test_it_sees_what_a_frame_of_ours_holds(nothing_leaks: Watch, monkeypatch: p
 def test_it_sees_what_an_error_loses_on_its_way(nothing_leaks: Watch) -> None:
     """A field that does not survive pickling or copying."""
 
-    @define(slots=False)
     class ForgetfulError(errors.Onboard360Error):
-        kept: str
-        lost: str = field(default="", init=False, eq=False)
+        def __init__(self, kept: str) -> None:
+            super().__init__(kept)
+            self.kept, self.lost = kept, ""
 
         def __reduce__(self) -> tuple[object, ...]:
             return errors.NotSentError, (self.kept,)

@@ -6,7 +6,8 @@ Knows neither how a request is sent nor what is in it.
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from enum import Enum
+from typing import Any, Final, TypeVar
 
 from attrs import Attribute, evolve, field, frozen
 
@@ -14,9 +15,18 @@ from onboard360_async import settings
 from onboard360_async.budget import Priority
 from onboard360_async.errors import ConfigurationError, DeadlineError
 
-__all__ = ["Deadline", "Event", "Options", "Request"]
+__all__ = ["UNSET", "Deadline", "Event", "Options", "Request", "Unset"]
 
 T = TypeVar("T")
+
+
+class Unset(Enum):
+    """The type of UNSET, which stands for an argument that was left out: None would be a value of its own."""
+
+    UNSET = "left out"
+
+
+UNSET: Final = Unset.UNSET
 
 
 @frozen
