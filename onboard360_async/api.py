@@ -323,8 +323,7 @@ class AsyncOnboard360:
         async def find_campaign(id_or_name: str) -> str:
             if IS_ID(wanted := check_text("campaign", id_or_name).strip()):
                 return wanted
-            if not campaigns:
-                campaigns.extend(await bulk.list_campaigns())
+            campaigns[:] = campaigns or await bulk.list_campaigns()
             return pick_campaign(wanted, campaigns).id
 
         return ImportJob(
