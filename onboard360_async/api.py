@@ -4,7 +4,6 @@ Knows how a call is put together, not how one is sent. Source: API page, "API En
 """
 
 import asyncio
-import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -26,10 +25,11 @@ from onboard360_async.hidden import hidden
 from onboard360_async.listing import ClientListing
 from onboard360_async.models import Campaign, Client, NewClient, email_key
 from onboard360_async.transport.access import ApiKey, KeySource, check_base_url
-from onboard360_async.transport.call import Call, Transport
+from onboard360_async.transport.call import Call
 from onboard360_async.transport.options import UNSET, Deadline, Event, Options, Request, Unset
 from onboard360_async.transport.pool import Pool
 from onboard360_async.transport.proxy import proxy_for
+from onboard360_async.transport.transport import Transport
 
 if TYPE_CHECKING:  # most programs import nobody, and would wait for a third of what we are
     from onboard360_async.importer import ImportJob, RuleOptions
@@ -370,6 +370,8 @@ class AsyncOnboard360:
     # --- inside ---
 
     def _with(self, priority: Priority | None, deadline_s: float | None, max_wait_s: float | None) -> Options:
+        if priority is None and deadline_s is None and max_wait_s is None:
+            return self._options
         given = {"priority": priority, "deadline_s": deadline_s, "max_wait_s": max_wait_s}
         return self._options.but(**{name: value for name, value in given.items() if value is not None})
 
@@ -385,7 +387,7 @@ class AsyncOnboard360:
             "/clients",
             body=hidden(encode_client(client)),
             campaign_id=client.campaign_id,
-            email_hash=hashlib.sha256(email_key(client.email).encode("utf-8", "surrogatepass")).hexdigest(),
+            email=client.email,
             before_send=before_send,
         )
         call = Call(self._transport, request, options)

@@ -55,7 +55,7 @@ class ClientListing:
 
     async def _batches(self, call: Call) -> AsyncGenerator[list[Client], None]:
         while True:
-            answer = await call.answer(streamed=True)
+            answer = await call.answer()
             stream = ClientStream()
             try:
                 async with answer, aclosing(call.chunks(answer)) as chunks:

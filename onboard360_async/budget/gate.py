@@ -39,6 +39,14 @@ def burst_of(burst: int, limit: int) -> int:
     return max(2, min(burst, limit))
 
 
+class Bucket(AsyncLimiter):
+    """aiolimiter's token bucket, which can also be asked without a coroutine."""
+
+    def spend(self) -> None:
+        """Take a token that is there (`has_capacity`), as `acquire` does when nobody waits."""
+        self._level += 1
+
+
 class Gate(ABC):
     """The waiters of one loop: INTERACTIVE before BULK, first come first served within a lane."""
 
@@ -54,7 +62,7 @@ class Gate(ABC):
         self._keep = keep
         self._burst = burst_of(burst, ledger.limit)
         self._every_ns = ledger.span_ns / ledger.limit
-        self._shaper = AsyncLimiter(self._burst + spare, (self._burst + spare) * self._every_ns / SECOND)
+        self._shaper = Bucket(self._burst + spare, (self._burst + spare) * self._every_ns / SECOND)
         self._lanes: tuple[Lane, ...] = (OrderedDict(), OrderedDict())
         self._pump: asyncio.Task[None] | None = None
         self._alarm: asyncio.Future[None] | None = None  # what the pump waits for when it must wait
@@ -77,6 +85,10 @@ class Gate(ABC):
     @abstractmethod
     async def look(self) -> None:
         """See how the books stand now."""
+
+    def grant_now(self, priority: Priority) -> Held | None:  # noqa: ARG002 - for the gate that knows at once
+        """A grant that can be had without waiting for anything, not even a store; None if there is none."""
+        return None
 
     async def acquire(
         self, priority: Priority, *, deadline_s: float | None, max_wait_s: float | None, grace_s: float

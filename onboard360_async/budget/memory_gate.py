@@ -28,14 +28,20 @@ class MemoryGate(Gate):
     async def look(self) -> None:
         """They are here: there is nobody to ask."""
 
-    async def _granted_at_once(self, priority: Priority, _limits_s: Limits, _grace_s: float) -> Held | None:
-        if not (self._token or self._shaper.has_capacity()) or self._books.reserve(self._keep_from(priority)) != 0:
+    def grant_now(self, priority: Priority) -> Held | None:
+        """A grant that is there, if nobody is ahead."""
+        if any(self._lanes[: priority + 1]) or not (self._token or self._shaper.has_capacity()):
+            return None
+        if self._books.reserve(self._keep_from(priority)) != 0:
             return None
         if self._token:
             self._token = False
         else:
-            await self._shaper.acquire()  # has capacity, so it does not wait
+            self._shaper.spend()
         return self._books
+
+    async def _granted_at_once(self, priority: Priority, _limits_s: Limits, _grace_s: float) -> Held | None:
+        return self.grant_now(priority)
 
     def _tokens(self) -> float:
         return super()._tokens() + self._token

@@ -11,7 +11,8 @@ counter at any alignment. tests/budget holds it against models of all of them, a
 Why it is quick: with n settled before a and `out` granted and not released, a phase is two constants, p and
 c = p * (a + W) - n * W, and holds while c <= (L - 1 - out) * W + p * s. The left side can peak only at a settle
 time, one W after a settle time, and now; of all phases with one p only the largest c can bind. And what is left of the
-right side says how many more must be out before that one can, so most groups need not even be looked at.
+right side says how many more must be out before that one can, so most groups need not even be looked at. As long as all
+that is known of the last two windows fits into one limit, no phase but now can bind, and none is kept.
 """
 
 from bisect import insort
@@ -32,8 +33,8 @@ class Window:
     """
 
     __slots__ = (
-        "_base", "_due", "_groups", "_held", "_paused_until", "_recent", "_seen", "_times", "_until_mark", "limit",
-        "span_ns",
+        "_base", "_due", "_groups", "_held", "_is_drawn", "_paused_until", "_recent", "_seen", "_times", "_until_mark",
+        "limit", "span_ns",
     )  # fmt: skip
 
     def __init__(self, limit: int, window_ns: int) -> None:
@@ -44,6 +45,7 @@ class Window:
         self._base = 0  # settle times that were forgotten; the number of _times[0]
         self._recent = 0  # the number of the first settle time in the last window
         self._until_mark = 0  # the number of the first settle time at or after the last phase made by _mark_leaving
+        self._is_drawn = False  # whether the phases are kept
         self._groups: dict[int, list[tuple[int, int]]] = {}  # by p: phases (c, a), by a, and the largest c in front
         self._due: dict[int, int] = {}  # by p: how many must be out, less the limit, before its phases can bind
         self._seen = _LONG_AGO  # the latest moment that was looked at
@@ -67,8 +69,12 @@ class Window:
         wait = 0
         if over > 0:  # the phase a = now: so many settle times must leave the window
             wait = self._times[self._recent - self._base + over - 1] + self.span_ns + 1 - now
-        if self._groups and self._held + len(self._times) >= limit:  # else all that is known fits into any phase
+        if self._held + len(self._times) >= limit:  # else all that is known fits into any phase
+            if not self._is_drawn:
+                self._draw()
             wait = max(wait, self._until_phases_hold(now, limit) - now)
+        elif not self._times:
+            self._is_drawn = False
         if wait == 0:
             self._held += 1
         return wait
@@ -82,7 +88,7 @@ class Window:
         self._held -= 1
         if at < self._seen:
             insort(self._times, at)
-            self._rebuild()
+            self._draw()
         else:
             self._append(at)
 
@@ -112,6 +118,8 @@ class Window:
         if now < self._paused_until:
             return 0
         left = self.limit - self.used(now)
+        if not self._is_drawn:
+            self._draw()
         room = (self.limit - 1 - self._out) * self.span_ns
         for p, phases in self._groups.items():
             for c, a in phases:
@@ -189,8 +197,9 @@ class Window:
         while recent < end and times[recent] < first:
             recent += 1
         if recent != self._recent - base:
-            for index in range(self._recent - base, recent):
-                self._mark_leaving(index)
+            if self._is_drawn:
+                for index in range(self._recent - base, recent):
+                    self._mark_leaving(index)
             self._recent = recent + base
         oldest = now - 2 * self.span_ns  # no phase that still matters reaches back further
         if end and times[-1] < oldest:
@@ -216,7 +225,7 @@ class Window:
         """A settle at or after all others, and its phase a = t."""
         self._advance(at)
         times = self._times
-        if not times or times[-1] != at:  # else that phase is there
+        if self._is_drawn and (not times or times[-1] != at):  # else that phase is there
             before = self._base + len(times)
             self._mark(at, before, before - self._recent)
         times.append(at)
@@ -247,10 +256,10 @@ class Window:
             self._due[p] = _LONG_AGO  # the front is new: look at it
         phases.append((c, at))
 
-    def _rebuild(self) -> None:
-        """All phases anew, in order, after a settle that came late."""
+    def _draw(self) -> None:
+        """All phases anew, in order: when they come to matter, and after a settle that came late."""
         seen, times = self._seen, self._times
-        self._times = []
+        self._times, self._is_drawn = [], True
         self._groups.clear()
         self._due.clear()
         self._recent = self._until_mark = self._base

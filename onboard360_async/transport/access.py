@@ -29,10 +29,10 @@ class ApiKey:
         source = hidden(source)
         if callable(source):
             self._ask: Callable[[], str | Awaitable[str]] | None = source
-            self._fixed = ""
+            self.fixed = ""  # to be asked for
         else:
             self._ask = None
-            self._fixed = _check_key(source)
+            self.fixed = _check_key(source)
 
     def __repr__(self) -> str:
         return "<hidden>"
@@ -40,7 +40,7 @@ class ApiKey:
     def now(self) -> str | None:
         """The key, as far as it can be had without waiting; None if the callable is asynchronous."""
         if self._ask is None:
-            return self._fixed
+            return self.fixed
         given = hidden(self._ask())
         if not isawaitable(given):
             return _check_key(given)
@@ -51,7 +51,7 @@ class ApiKey:
     async def get(self) -> str:
         """The key for the next request. ConfigurationError if what the callable gives cannot be one."""
         if self._ask is None:
-            return self._fixed
+            return self.fixed
         given = hidden(self._ask())
         return _check_key(hidden(await given) if isawaitable(given) else given)
 

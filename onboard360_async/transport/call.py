@@ -8,25 +8,20 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable
+from functools import lru_cache
 from types import TracebackType
 from typing import Final, NoReturn, Self, TypeVar
 
 import aiohttp
-from yarl import URL
 
 from onboard360_async import settings
-from onboard360_async.budget import Budget
-from onboard360_async.budget.registry import budget_for, name_for
 from onboard360_async.budget.slot import Slot
-from onboard360_async.budget.stores import check_store
 from onboard360_async.codec.answers import decode_error
-from onboard360_async.codec.drift import Drift
 from onboard360_async.errors import (
     AnswerLostError,
     BudgetExhaustedError,
     BudgetStoreError,
-    ConfigurationError,
     DeadlineError,
     DecodeError,
     NotSentError,
@@ -35,12 +30,10 @@ from onboard360_async.errors import (
     ServerOutcomeUnknownError,
 )
 from onboard360_async.hidden import hidden
-from onboard360_async.transport.access import ApiKey
 from onboard360_async.transport.options import Deadline, Options, Request
-from onboard360_async.transport.pool import Pool, Traced
+from onboard360_async.transport.pool import Traced
 from onboard360_async.transport.rate_headers import retry_after_s, told_by
-from onboard360_async.transport.server_clock import ServerClock
-from onboard360_async.transport.story import Hook, Story
+from onboard360_async.transport.transport import Transport
 from onboard360_async.transport.verdict import Body, Verdict, error_class, judge
 from onboard360_async.transport.wire import (
     WIRE_ERRORS,
@@ -55,64 +48,18 @@ from onboard360_async.transport.wire import (
     reason_of,
 )
 
-__all__ = ["Call", "Transport"]
+__all__ = ["Call"]
 
 T = TypeVar("T")
 logger: Final = logging.getLogger("onboard360_async")
 _NOTHING_SPENT: Final = (BudgetExhaustedError, BudgetStoreError, DeadlineError)
 
 
-class Transport:
-    """Where requests go: the service, the key, the connections, the budget and the one who listens."""
-
-    def __init__(
-        self,
-        key: ApiKey,
-        base_url: URL,
-        pool: Pool,
-        *,
-        budget: Budget | str | None,
-        on_event: Hook | None,
-    ) -> None:
-        if isinstance(budget, str):
-            check_store(budget)
-        self.key, self.base_url, self.pool = key, base_url, pool
-        self.clock, self.drift = ServerClock(), Drift()
-        self._given = budget
-        self._on_event = on_event
-
-    def budget(self, key: str) -> Budget:
-        """The budget that was given, else the one that the process keeps for this key and base URL."""
-        if isinstance(self._given, Budget):
-            if self._given.is_nameless:
-                self._given.name_books(name_for(key, str(self.base_url)))
-            return self._given
-        return budget_for(key, str(self.base_url), store=self._given)
-
-    def budget_now(self) -> Budget:
-        """The same for the key of the moment. ConfigurationError if that can only be awaited."""
-        if isinstance(self._given, Budget) and not self._given.is_nameless:
-            return self._given
-        key = self.key.now()
-        if key is None:
-            raise ConfigurationError("The key comes from an async callable: pass a Budget(scope=...) to look at it.")
-        return self.budget(key)
-
-    def with_key(self, key: ApiKey) -> "Transport":
-        """The same connections for another key, and so with another budget."""
-        store = None if isinstance(self._given, Budget) else self._given
-        other = Transport(key, self.base_url, self.pool, budget=store, on_event=self._on_event)
-        other.clock, other.drift = self.clock, self.drift
-        return other
-
-    def url(self, request: Request) -> URL:
-        """The full address of a request."""
-        url = URL(f"{self.base_url}{request.path}", encoded=True)
-        return url.with_query(request.params) if request.params else url
-
-    def story(self, request: Request) -> Story | None:
-        """Who tells what happens to a request; None if nobody would hear it."""
-        return Story(request, self.url(request), self._on_event) if Story.is_wanted(self._on_event) else None
+@lru_cache(maxsize=64)  # most requests have the same
+def _timeout(limit_s: float, *, streamed: bool) -> aiohttp.ClientTimeout:
+    if streamed:
+        return aiohttp.ClientTimeout(total=None, connect=limit_s, sock_read=limit_s, ceil_threshold=math.inf)
+    return aiohttp.ClientTimeout(total=limit_s, ceil_threshold=math.inf)
 
 
 class Call(Traced):
@@ -121,16 +68,25 @@ class Call(Traced):
     To be entered where `read` does not do so itself: leaving it tells how the call ended.
     """
 
+    __slots__ = (
+        "_deadline", "_ends_at", "_options", "_request", "_sent", "_slot", "_status", "_story",
+        "_transport", "_wait_s", "attempts",
+    )  # fmt: skip
+
     def __init__(self, transport: Transport, request: Request, options: Options) -> None:
         self.attempts = 0
         self._transport, self._request, self._options = transport, request, options
-        self._story, self._path = transport.story(request), nobodys(request.path)
+        self._story = transport.story(request)
         self._deadline: Deadline | None = None  # begins with the first attempt
         self._wait_s = 0.0  # before the next attempt
         self._sent = False  # the current attempt's headers are out
         self._status: int | None = None  # of the current attempt's answer
         self._ends_at = math.inf  # when it times out
-        self._mark_sent: Callable[[], None] = lambda: None
+        self._slot: Slot | None = None  # of the budget, for the current attempt
+
+    @property
+    def _path(self) -> str:
+        return nobodys(self._request.path)
 
     def __enter__(self) -> Self:
         return self
@@ -143,41 +99,36 @@ class Call(Traced):
             in_doubt = verdict in (Verdict.UNKNOWN, Verdict.CREATED)
             self._story.end(error, self.attempts, unknown=in_doubt)
 
-    async def read(self, decode: Callable[[bytes], T], beyond: Callable[[T], Iterable[str]] = lambda _: ()) -> T:
+    async def read(self, decode: Callable[[bytes], T], beyond: Callable[[T], Collection[str]] | None = None) -> T:
         """The decoded body of a 2xx answer, read whole within `timeout_s`."""
         try:
             with self:
-                value = await self._read(decode)
-                self.drifted(beyond(value))
-                return value
+                while True:
+                    response = await self._next(streamed=False)
+                    if response is None:
+                        continue
+                    try:
+                        value = decode(await read_whole(response))
+                    except WIRE_ERRORS as error:
+                        self._judge(response.status, reason_of(error))
+                    except DecodeError as error:
+                        self._judge(response.status, str(error), Body.WRONG, error)
+                    else:
+                        if beyond is not None and (found := beyond(value)):
+                            self.drifted(found)
+                        return value
         except Onboard360Error as error:
             # It says all there is, and our frames hold what an answer says of people.
             raise error.with_traceback(None) from error.__cause__
 
-    async def _read(self, decode: Callable[[bytes], T]) -> T:
-        while True:
-            response = await self.answer()
-            try:
-                async with response:
-                    return decode(await read_whole(response))
-            except WIRE_ERRORS as error:
-                body, fault, reason = Body.CUT, None, reason_of(error)
-            except DecodeError as error:
-                body, fault, reason = Body.WRONG, error, str(error)
-            self._judge(response.status, reason, body, fault)
-
-    async def answer(self, *, streamed: bool = False) -> aiohttp.ClientResponse:
+    async def answer(self) -> aiohttp.ClientResponse:
         """A 2xx answer whose headers are in; its body is still to be read, and the answer to be released.
 
-        A streamed one may take longer than `timeout_s` as a whole, but not between two of its pieces.
+        It is a streamed one: it may take longer than `timeout_s` as a whole, but not between two of its pieces.
         """
-        if self._deadline is None and self._options.deadline_s is not None:
-            self._deadline = Deadline(self._options.deadline_s)
-        while True:
-            await self._back_off()
-            response = await self._attempt(streamed=streamed)
-            if response is not None:
-                return response
+        while (response := await self._next(streamed=True)) is None:
+            pass
+        return response
 
     async def chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
         """The pieces of a streamed answer. AnswerLostError if it breaks off, DeadlineError at the deadline."""
@@ -219,36 +170,42 @@ class Call(Traced):
         """Called by the trace hook just before the first byte leaves."""
         if self._sent:
             raise SentTwiceError
-        self.tell("sent")  # before the slot is looked at: who listens may take so long that it is another's by then
-        self._mark_sent()
+        if self._story is not None:
+            self.tell("sent")  # before the slot is looked at: who listens may take so long that it is another's by then
+        if self._slot is not None:
+            self._slot.sent()
         self._sent = True
 
     # --- one attempt ---
 
-    async def _attempt(self, *, streamed: bool) -> aiohttp.ClientResponse | None:
+    async def _next(self, *, streamed: bool) -> aiohttp.ClientResponse | None:
         """A 2xx answer; None if there was none and the call may try again; else the error that says what is known."""
+        if self._wait_s:
+            await self._back_off()
         self._sent, self._status = False, None
-        number, options, is_granted = self.attempts + 1, self._options, False
+        number, options, deadline, is_granted = self.attempts + 1, self._options, self._start(), False
         try:
-            key = await self._key()
-            self.tell("queued", attempt=number)
+            key = self._transport.key.fixed or await self._key()
+            if self._story is not None:
+                self.tell("queued", attempt=number)
             async with self._transport.budget(key).slot(
                 priority=options.priority,
-                deadline_s=None if self._deadline is None else self._deadline.left_s(),
+                deadline_s=None if deadline is None else deadline.left_s(),
                 max_wait_s=options.max_wait_s,
                 grace_s=options.timeout_s,
-            ) as slot:
+            ) as self._slot:
                 is_granted = True
-                self.tell("granted", attempt=number, seconds=slot.waited_s)
-                if self._is_late():  # it was granted in time, and taken notice of too late
+                if self._story is not None:
+                    self.tell("granted", attempt=number, seconds=self._slot.waited_s)
+                if deadline is not None and deadline.is_over():  # granted in time, and taken notice of too late
                     raise self._late()
                 self.attempts = number
-                found = await self._exchange(slot, key, streamed=streamed)
+                found = await self._exchange(self._slot, key, streamed=streamed)
         except _NOTHING_SPENT as error:
             self._sign(error)
             raise
         finally:
-            if is_granted:
+            if is_granted and self._story is not None:
                 self.tell("settled" if self._sent else "released", attempt=number)
         if isinstance(found, str):
             self._judge(None, found)
@@ -258,33 +215,31 @@ class Call(Traced):
         self._judge_refusal(found, await read_error(found, self._ends_at))
         return None
 
-    async def _key(self) -> str:
-        get = self._transport.key.get
-        return await (get() if self._deadline is None else self._deadline.keep(get()))
-
     async def _exchange(self, slot: Slot, key: str, *, streamed: bool) -> aiohttp.ClientResponse | str:
         """Send, and settle the slot when the answer's headers are in; without an answer, why there is none."""
-        request = self._request
-        session, proxy = await self._transport.pool.session(), self._transport.pool.proxy
-        self._mark_sent = slot.sent
+        request, pool, loop = self._request, self._transport.pool, asyncio.get_running_loop()
+        session = await pool.session(self)
         if request.before_send is not None:
             request.before_send()
-        started = asyncio.get_running_loop().time()
-        timeout = self._timeout(started, streamed=streamed)
+        started = loop.time()
+        sending = session.request(
+            request.method,
+            self._transport.url(request),
+            data=request.body,
+            headers=headers_of(key, has_body=request.body is not None),
+            allow_redirects=False,
+            raise_for_status=False,
+            proxy=pool.proxy.url,
+            proxy_headers=pool.proxy.headers,
+            timeout=self._timeout(started, streamed=streamed),
+            trace_request_ctx=self,
+        )
         try:
-            async with asyncio.timeout_at(self._ends_at if streamed else None):
-                response = await session.request(
-                    request.method,
-                    self._transport.url(request),
-                    data=request.body,
-                    headers=headers_of(key, has_body=request.body is not None),
-                    allow_redirects=False,
-                    raise_for_status=False,
-                    proxy=proxy.url,
-                    proxy_headers=proxy.headers,
-                    timeout=timeout,
-                    trace_request_ctx=self,
-                )
+            if streamed:
+                async with asyncio.timeout_at(self._ends_at):
+                    response = await sending
+            else:
+                response = await sending
         except WIRE_ERRORS as error:
             return reason_of(error)
         except (ValueError, RuntimeError) as error:  # what aiohttp says of a session that cannot send this
@@ -297,22 +252,29 @@ class Call(Traced):
             slot.refused(retry_after_s(response.headers))
         else:
             slot.answered(told_by(response.headers))
-        self.tell("answered", status=response.status, seconds=asyncio.get_running_loop().time() - started)
+        if self._story is not None:
+            self.tell("answered", status=response.status, seconds=loop.time() - started)
         return response
+
+    def _start(self) -> Deadline | None:
+        """When the call must be over; its time begins with the first attempt."""
+        if self._deadline is None and self._options.deadline_s is not None:
+            self._deadline = Deadline(self._options.deadline_s)
+        return self._deadline
+
+    async def _key(self) -> str:
+        get = self._transport.key.get
+        return await (get() if self._deadline is None else self._deadline.keep(get()))
 
     def _timeout(self, now: float, *, streamed: bool) -> aiohttp.ClientTimeout:
         limit_s, deadline = self._options.timeout_s, self._deadline
         if deadline is not None and deadline.at is not None:
             limit_s = max(min(limit_s, deadline.at - now), settings.SHORTEST_TIMEOUT_S)  # aiohttp: 0 is "for ever"
         self._ends_at = now + limit_s
-        if streamed:
-            return aiohttp.ClientTimeout(total=None, connect=limit_s, sock_read=limit_s, ceil_threshold=math.inf)
-        return aiohttp.ClientTimeout(total=limit_s, ceil_threshold=math.inf)
+        return _timeout(limit_s, streamed=streamed)
 
     async def _back_off(self) -> None:
         wait_s, self._wait_s = self._wait_s, 0.0
-        if wait_s == 0.0:
-            return
         left_s = None if self._deadline is None else self._deadline.left_s()
         if left_s is not None and left_s <= wait_s:
             raise self._late(wait_s)
@@ -341,7 +303,7 @@ class Call(Traced):
                 f"was answered {status}, but the answer could not be read" if created else "was sent, but not answered"
             )
             error = OutcomeUnknownError(
-                f"{method} {path} {what} ({reason}).", self._request.campaign_id, self._request.email_hash, created
+                f"{method} {path} {what} ({reason}).", self._request.campaign_id, self._request.email_hash(), created
             )
         self._retry_or_raise(verdict, error)
 
@@ -358,7 +320,7 @@ class Call(Traced):
         told = (status, reason, details, request.method, self._path, wait_s, snippet)
         if verdict is Verdict.UNKNOWN:
             unknown = ServerOutcomeUnknownError(*told)
-            unknown.campaign_id, unknown.email_hash = request.campaign_id, request.email_hash
+            unknown.campaign_id, unknown.email_hash = request.campaign_id, request.email_hash()
             self._give_up(unknown)
         self._retry_or_raise(verdict, error_class(status)(*told), at_least_s=wait_s or 0.0)
 

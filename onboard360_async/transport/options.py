@@ -4,16 +4,18 @@ Knows neither how a request is sent nor what is in it.
 """
 
 import asyncio
+import hashlib
 import math
 from collections.abc import Awaitable, Callable, Mapping
 from enum import Enum
 from typing import Any, Final, TypeVar
 
-from attrs import Attribute, evolve, field, frozen
+from attrs import Attribute, define, evolve, field, frozen
 
 from onboard360_async import settings
 from onboard360_async.budget import Priority
 from onboard360_async.errors import ConfigurationError, DeadlineError
+from onboard360_async.models import email_key
 
 __all__ = ["UNSET", "Deadline", "Event", "Options", "Request", "Unset"]
 
@@ -133,7 +135,7 @@ class Deadline:
             raise
 
 
-@frozen
+@define(eq=False)  # not frozen: there is one for each call, and attrs makes it in a third of the time
 class Request:
     """What is to be sent, and whom it concerns, so that an error can say so without naming anybody."""
 
@@ -142,5 +144,11 @@ class Request:
     params: Mapping[str, str] | None = field(default=None, repr=False)
     body: bytes | None = field(default=None, repr=False)
     campaign_id: str | None = None
-    email_hash: str | None = None
+    email: str | None = field(default=None, repr=False)
     before_send: Callable[[], None] | None = None  # called when the slot is granted, before each attempt
+
+    def email_hash(self) -> str | None:
+        """What stands for the person in an error."""
+        if self.email is None:
+            return None
+        return hashlib.sha256(email_key(self.email).encode("utf-8", "surrogatepass")).hexdigest()

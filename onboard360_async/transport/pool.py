@@ -1,18 +1,20 @@
 """The connections of a handle: one aiohttp session per running loop, closed when the handle or the loop is.
 
-Knows no key, no budget and no API. It also tells each attempt when its headers are written, and refuses the second
-sending that aiohttp would otherwise make by itself.
+Knows no key, no budget and no API. It also tells each attempt when its headers are written, so that it can refuse the
+second sending that aiohttp would otherwise make by itself.
 """
 
 import asyncio
 import contextlib
 import os
+import select
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Final, Self
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import aiohttp
 from aiohttp.tracing import Trace
@@ -26,6 +28,8 @@ __all__ = ["Pool", "Traced"]
 class Traced(ABC):
     """What wants to know that its request's headers go out now."""
 
+    __slots__ = ("__weakref__",)
+
     @abstractmethod
     def headers_sent(self) -> None:
         """Called just before the first byte of a request leaves."""
@@ -33,6 +37,22 @@ class Traced(ABC):
     def __deepcopy__(self, _: object) -> Self:
         """Itself: mocks such as aioresponses copy what a request was called with, and an attempt cannot be copied."""
         return self
+
+
+# Whose request is sent in this context. A trace would tell it as well, and costs a fifth of a request. It is a weak
+# reference because a connection keeps the context in which it was made.
+_SENDING: Final[ContextVar[Callable[[], Traced | None]]] = ContextVar("onboard360_sending")
+
+
+class _Request(aiohttp.ClientRequest):
+    """A request of a session of ours, which says when it leaves."""
+
+    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
+        """Called when there is a connection; what is done next is to write the headers."""
+        attempt = _SENDING.get()()
+        if attempt is not None:
+            attempt.headers_sent()
+        return await super().send(conn)
 
 
 async def _headers_sent(
@@ -51,23 +71,44 @@ def _trace() -> aiohttp.TraceConfig:
 
 
 _TRACE = _trace()
-# One turn of the loop to ask which connections have something to say, one to read it: a server that has closed an idle
-# connection by now would otherwise be sent a POST, and nobody would know what became of it.
+# One turn of the loop to ask which connections have something to say, one to read it.
 _TURNS_TO_HEAR: Final = 2
 
 
 class _Connector(aiohttp.TCPConnector):
-    """Connections that nothing was said on while nobody had asked."""
+    """Connections that have nothing to say.
+
+    A server that has closed an idle one by now would otherwise be sent a POST, and nobody would know what became of it;
+    and what came on an idle one would be taken for the next answer.
+    """
 
     async def connect(
         self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> aiohttp.connector.Connection:
-        """A connection that has nothing to read: what came on an idle one would be taken for the next answer."""
+        """A connection that is open and has nothing to read."""
         while True:
             connection = await super().connect(req, traces, timeout)
-            if connection.protocol is None or not connection.protocol.should_close:
+            if _may_have_news(connection):
+                for _ in range(_TURNS_TO_HEAR):
+                    await asyncio.sleep(0)
+            protocol = connection.protocol
+            if protocol is None or (protocol.is_connected() and not protocol.should_close):
                 return connection
             connection.close()
+
+
+def _may_have_news(connection: aiohttp.connector.Connection) -> bool:
+    """Whether there may be something of this connection that the loop has not read yet; the system knows."""
+    transport = connection.transport
+    socket = None if transport is None else transport.get_extra_info("socket")
+    if socket is None or not hasattr(select, "poll"):
+        return True
+    asking = select.poll()
+    try:
+        asking.register(socket.fileno(), select.POLLIN)
+    except (OSError, ValueError):
+        return True
+    return bool(asking.poll(0))
 
 
 class Pool:
@@ -82,10 +123,9 @@ class Pool:
         if given is not None and _TRACE not in given.trace_configs:
             given.trace_configs.append(_TRACE)
 
-    async def session(self) -> aiohttp.ClientSession:
-        """The session of the running loop, made when it is first asked for; no close that came in is unheard."""
-        for _ in range(_TURNS_TO_HEAR):
-            await asyncio.sleep(0)
+    async def session(self, attempt: Traced) -> aiohttp.ClientSession:
+        """The session of the running loop, for the next request of `attempt`; made when it is first asked for."""
+        _SENDING.set(ref(attempt))
         if self._given is not None:
             return self._given
         loop = asyncio.get_running_loop()
@@ -145,7 +185,7 @@ class _Kept:
         self.loop = asyncio.get_running_loop()
         connector = _Connector(limit=0, keepalive_timeout=settings.KEEPALIVE_S)  # the budget is the limit
         self.session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[_TRACE]
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), request_class=_Request
         )
         self._closing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
+from multidict import istr
+
 from onboard360_async import settings
 from onboard360_async.budget.feedback import Told
 
@@ -19,12 +21,11 @@ __all__ = ["date_of", "retry_after_s", "told_by"]
 
 _NUMBER: Final = re.compile(r"\d{1,9}")
 _PAIR: Final = re.compile(r"(\w+)\s*=\s*\"?(\d{1,9})")  # `q=100` of `"default";q=100;w=60`, `remaining=0`
+_WHATS: Final = ("Limit", "Remaining", "Reset")
 _PREFIXES: Final = ("RateLimit-", "X-RateLimit-", "X-Rate-Limit-")
-_NAMES: Final = (
-    "RateLimit",
-    "RateLimit-Policy",
-    *(f"{prefix}{what}" for prefix in _PREFIXES for what in ("Limit", "Remaining", "Reset")),
-)
+_NAMES: Final = tuple(
+    map(istr, ("RateLimit", "RateLimit-Policy", *(f"{prefix}{what}" for prefix in _PREFIXES for what in _WHATS)))
+)  # as aiohttp's headers find them without making them lower case first
 _EPOCH: Final = 1e9  # a larger number is a moment (Unix seconds), not a wait
 
 
@@ -51,8 +52,13 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
 
 def told_by(headers: Mapping[str, str]) -> Told | None:
     """What the headers of an answer that was no 429 say: the limit of one window, and a wait if nothing is left."""
-    if not any(name in headers for name in _NAMES):  # every answer comes by here, and most say nothing
-        return None
+    for name in _NAMES:  # every answer comes by here, and most say nothing
+        if name in headers:
+            return _told(headers)
+    return None
+
+
+def _told(headers: Mapping[str, str]) -> Told:
     limits = [quota for quota in _quotas(headers) if quota > 0]
     wait_s = retry_after_s({name: text for name, text in headers.items() if name.lower() != "retry-after"})
     return Told(min(limits, default=None), wait_s if _remaining(headers) == 0 else None)

@@ -10,6 +10,8 @@ import re
 from typing import Final
 
 import aiohttp
+from aiohttp.hdrs import ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT
+from multidict import CIMultiDict
 from yarl import URL
 
 from onboard360_async import settings
@@ -36,6 +38,7 @@ class SentTwiceError(Exception):
 
 
 WIRE_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError, SentTwiceError, SlotOverError)
+_JSON: Final = "application/json"
 _PRIVATE: Final = (
     (re.compile(r"[^\s@<>\"'(),:;]+@[^\s@<>\"'(),:;]+"), "<email>"),
     (re.compile(r"https?://[^\s\"'<>]+|/c/\w+"), "<link>"),
@@ -44,29 +47,44 @@ _PRIVATE: Final = (
 )
 
 
-def headers_of(key: str, *, has_body: bool) -> dict[str, str]:
+def headers_of(key: str, *, has_body: bool) -> "CIMultiDict[str]":
     """What every request says of itself; nothing that prints them shows the key."""
     bearer = hidden(f"Bearer {key}")
-    headers = {"Authorization": bearer, "Accept": "application/json", "User-Agent": settings.USER_AGENT}
+    headers = CIMultiDict(((AUTHORIZATION, bearer), (ACCEPT, _JSON), (USER_AGENT, settings.USER_AGENT)))
     if has_body:
-        headers["Content-Type"] = "application/json"
+        headers[CONTENT_TYPE] = _JSON
     return headers
 
 
 async def read_whole(response: aiohttp.ClientResponse, most_bytes: int = settings.MAX_BODY_BYTES) -> bytes:
-    """The whole body. DecodeError if it is longer than `most_bytes`; one of WIRE_ERRORS if it breaks off."""
+    """The whole body, after which the connection is free again; it is closed if there is an error.
+
+    DecodeError if the body is longer than `most_bytes`; one of WIRE_ERRORS if it breaks off.
+    """
+    try:
+        return await _read(response.content, most_bytes)
+    except BaseException:
+        response.close()
+        raise
+
+
+async def _read(content: aiohttp.StreamReader, most_bytes: int) -> bytes:
+    chunk = hidden(await content.readany())
+    if content.at_eof() and len(chunk) <= most_bytes:  # it came in one piece, as most do
+        return chunk
     body = _Body()
-    while chunk := hidden(await response.content.readany()):
+    while chunk:
         body += chunk
         if len(body) > most_bytes:
             raise DecodeError(f"the answer is longer than {most_bytes} bytes")
+        chunk = hidden(await content.readany())
     return hidden(bytes(body))
 
 
 async def read_error(response: aiohttp.ClientResponse, until: float) -> bytes:
     """The body of an error answer, as far as it comes: the status alone decides, so a broken body is no error."""
     with contextlib.suppress(DecodeError, *WIRE_ERRORS):
-        async with response, asyncio.timeout_at(until):
+        async with asyncio.timeout_at(until):
             return await read_whole(response, settings.MAX_ERROR_BYTES)
     return b""
 

@@ -1,4 +1,4 @@
-"""Seven ways to get the rule wrong, as changes to the text of window.py, and the checks that must notice each of them.
+"""Ten ways to get the rule wrong, as changes to the text of window.py, and the checks that must notice each of them.
 
 `load(name)` gives the changed module; it fails if a text to be changed is not there exactly once, so that no mutation
 turns into nothing unseen. `python -m tests.budget.mutations` prints which check notices which.
@@ -24,10 +24,19 @@ MUTATIONS: Final[Mapping[str, Changes]] = {
             "        self._held -= 1\n        at -= self.span_ns * 6 // 100\n        if at <",
         ),
     ),
-    "phases dropped": (("        if self._groups and self._held", "        if False and self._held"),),
+    "phases dropped": (("        if self._held + len(self._times) >= limit", "        if False"),),
+    "phases never drawn": (
+        ("            if not self._is_drawn:\n                self._draw()\n            wait", "            wait"),
+    ),
+    "phases drawn too late": (
+        ("        if self._held + len(self._times) >= limit", "        if self._held + len(self._times) > limit + 1"),
+    ),
+    "a late settle before the last window not told apart": (
+        ("            self._draw()\n        else:", "            pass\n        else:"),
+    ),
     "only the phases settle + W dropped": (("                self._mark_leaving(index)\n", "                pass\n"),),
     "(a - W, a] for [a - W, a)": (
-        ("if not times or times[-1] != at:", "if True:"),
+        ("if self._is_drawn and (not times or times[-1] != at):", "if self._is_drawn:"),
         ("            before = self._base + len(times)\n", "            before = self._base + len(times) + 1\n"),
         ("times[before] < at:", "times[before] <= at:"),
     ),
@@ -84,10 +93,10 @@ CHECKS: Final[tuple[Callable[[ModuleType], None], ...]] = (by_the_letter, tiny_s
 
 def noticed_by(name: str) -> list[str]:
     """The checks that a mutation fails."""
-    found = []
+    found, mutated = [], load(name)
     for check in CHECKS:
         try:
-            check(load(name))
+            check(mutated)
         except AssertionError:
             found.append(check.__name__)
     return found

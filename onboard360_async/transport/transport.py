@@ -1,0 +1,86 @@
+"""Where requests go: the service, the key of the moment, the connections, the budget, and the one who listens.
+
+Knows no attempt and no verdict. What a request needs of it is made once and not for each request.
+"""
+
+from functools import lru_cache
+
+from yarl import URL
+
+from onboard360_async.budget import Budget
+from onboard360_async.budget.registry import budget_for, name_for
+from onboard360_async.budget.stores import check_store
+from onboard360_async.codec.drift import Drift
+from onboard360_async.errors import ConfigurationError
+from onboard360_async.transport.access import ApiKey
+from onboard360_async.transport.options import Request
+from onboard360_async.transport.pool import Pool
+from onboard360_async.transport.server_clock import ServerClock
+from onboard360_async.transport.story import Hook, Story
+
+__all__ = ["Transport"]
+
+
+class Transport:
+    """Where requests go: the service, the key, the connections, the budget and the one who listens."""
+
+    def __init__(
+        self,
+        key: ApiKey,
+        base_url: URL,
+        pool: Pool,
+        *,
+        budget: Budget | str | None,
+        on_event: Hook | None,
+    ) -> None:
+        if isinstance(budget, str):
+            check_store(budget)
+        self.key, self.base_url, self.pool = key, base_url, pool
+        self.clock, self.drift = ServerClock(), Drift()
+        self._given = budget
+        self._found: tuple[str, Budget] | None = None  # the last key, and its budget
+        self._on_event = on_event
+
+    def budget(self, key: str) -> Budget:
+        """The budget that was given, else the one that the process keeps for this key and base URL."""
+        found = self._found
+        if found is None or found[0] != key:
+            self._found = found = key, self._budget_of(key)
+        return found[1]
+
+    def _budget_of(self, key: str) -> Budget:
+        if isinstance(self._given, Budget):
+            if self._given.is_nameless:
+                self._given.name_books(name_for(key, str(self.base_url)))
+            return self._given
+        return budget_for(key, str(self.base_url), store=self._given)
+
+    def budget_now(self) -> Budget:
+        """The same for the key of the moment. ConfigurationError if that can only be awaited."""
+        if isinstance(self._given, Budget) and not self._given.is_nameless:
+            return self._given
+        key = self.key.now()
+        if key is None:
+            raise ConfigurationError("The key comes from an async callable: pass a Budget(scope=...) to look at it.")
+        return self.budget(key)
+
+    def with_key(self, key: ApiKey) -> "Transport":
+        """The same connections for another key, and so with another budget."""
+        store = None if isinstance(self._given, Budget) else self._given
+        other = Transport(key, self.base_url, self.pool, budget=store, on_event=self._on_event)
+        other.clock, other.drift = self.clock, self.drift
+        return other
+
+    def url(self, request: Request) -> URL:
+        """The full address of a request."""
+        url = _url(self.base_url, request.path)
+        return url.with_query(request.params) if request.params else url
+
+    def story(self, request: Request) -> Story | None:
+        """Who tells what happens to a request; None if nobody would hear it."""
+        return Story(request, self.url(request), self._on_event) if Story.is_wanted(self._on_event) else None
+
+
+@lru_cache(maxsize=64)  # the API has few paths, and an address takes longer to make than to compare
+def _url(base_url: URL, path: str) -> URL:
+    return URL(f"{base_url}{path}", encoded=True)
