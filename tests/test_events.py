@@ -21,7 +21,6 @@ from onboard360_async import AsyncOnboard360, Budget, Onboard360, errors
 from onboard360_async.budget.slot import Slot
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.transport.options import Event
-from onboard360_async.transport.story import Story
 from tests.budget.virtual import VirtualLoop, run
 from tests.transport.pipe import Piece, PipeServer, answer
 
@@ -367,7 +366,7 @@ def test_a_hook_that_takes_longer_than_a_slot_sends_nothing_late(monkeypatch: py
 # --- and costs nothing where nobody listens ---
 
 # What telling may cost a call that nobody listens to, in Python calls: one look whether anybody does.
-MOST = {"Story.is_wanted": 1, "Transport.story": 1, "Call.tell": 0, "Call.__enter__": 1, "Call.__exit__": 1}
+MOST = {"Transport.story": 1, "Call.tell": 0, "Call.__enter__": 1, "Call.__exit__": 1}
 
 
 async def test_nothing_is_made_for_nobody(
@@ -392,8 +391,6 @@ async def test_nothing_is_made_for_nobody(
 
 
 class _NoStory:
-    is_wanted = Story.is_wanted
-
     def __init__(self, *_: object) -> None:
         raise AssertionError("nobody listens")
 

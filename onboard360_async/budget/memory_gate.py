@@ -32,7 +32,7 @@ class MemoryGate(Gate):
         """A grant that is there, if nobody is ahead."""
         if any(self._lanes[: priority + 1]) or not (self._token or self._shaper.has_capacity()):
             return None
-        if self._books.reserve(self._keep_from(priority)) != 0:
+        if self._books.reserve(self._keep if priority else 0) != 0:
             return None
         if self._token:
             self._token = False

@@ -28,7 +28,7 @@ class MemoryLedger(Ledger):
     def reserve(self, keep: int = 0) -> int | None:
         """As the window's `reserve`, for this moment; waits at most for the next lease to end."""
         with self.lock:
-            now = self._now()
+            now = self._now() if self._leases else self.clock()
             wait = self.window.reserve(now, keep)
             if wait is None and self._leases:
                 wait = self._leases[0] - now
@@ -37,7 +37,7 @@ class MemoryLedger(Ledger):
     def settle(self) -> None:
         """A request was answered now."""
         with self.lock:
-            self.window.settle(self._now())
+            self.window.settle(self._now() if self._leases else self.clock())
         self._tell()
 
     def pause(self, seconds: float) -> None:

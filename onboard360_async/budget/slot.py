@@ -53,7 +53,7 @@ class Slot:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if (held := self._ended()) is None:
+        if self._held is None or (held := self._ended()) is None:
             return
         if self._sent:
             held.lease(self._grace_s)

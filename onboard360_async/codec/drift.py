@@ -22,7 +22,11 @@ def path_of(place: str, name: str) -> str:
 
 def beyond(models: Iterable[Campaign | Client], place: str) -> set[str]:
     """The paths of what these hold and the API page does not name."""
-    return {path_of(place, name) for model in models if model.extra for name in model.extra}
+    paths: set[str] = set()
+    for model in models:
+        if model.extra:
+            paths.update(path_of(place, name) for name in model.extra)
+    return paths
 
 
 class Drift:

@@ -77,7 +77,7 @@ class Call(Traced):
         self.attempts = 0
         self._transport, self._request, self._options = transport, request, options
         self._story = transport.story(request)
-        self._deadline: Deadline | None = None  # begins with the first attempt
+        self._deadline = None if options.deadline_s is None else Deadline(options.deadline_s)
         self._wait_s = 0.0  # before the next attempt
         self._sent = False  # the current attempt's headers are out
         self._status: int | None = None  # of the current attempt's answer
@@ -183,7 +183,7 @@ class Call(Traced):
         if self._wait_s:
             await self._back_off()
         self._sent, self._status = False, None
-        number, options, deadline, is_granted = self.attempts + 1, self._options, self._start(), False
+        number, options, deadline, is_granted = self.attempts + 1, self._options, self._deadline, False
         try:
             key = self._transport.key.fixed or await self._key()
             if self._story is not None:
@@ -218,7 +218,7 @@ class Call(Traced):
     async def _exchange(self, slot: Slot, key: str, *, streamed: bool) -> aiohttp.ClientResponse | str:
         """Send, and settle the slot when the answer's headers are in; without an answer, why there is none."""
         request, pool, loop = self._request, self._transport.pool, asyncio.get_running_loop()
-        session = await pool.session(self)
+        session = pool.ready(self, loop) or await pool.open(loop)
         if request.before_send is not None:
             request.before_send()
         started = loop.time()
@@ -255,12 +255,6 @@ class Call(Traced):
         if self._story is not None:
             self.tell("answered", status=response.status, seconds=loop.time() - started)
         return response
-
-    def _start(self) -> Deadline | None:
-        """When the call must be over; its time begins with the first attempt."""
-        if self._deadline is None and self._options.deadline_s is not None:
-            self._deadline = Deadline(self._options.deadline_s)
-        return self._deadline
 
     async def _key(self) -> str:
         get = self._transport.key.get

@@ -123,15 +123,16 @@ class Pool:
         if given is not None and _TRACE not in given.trace_configs:
             given.trace_configs.append(_TRACE)
 
-    async def session(self, attempt: Traced) -> aiohttp.ClientSession:
-        """The session of the running loop, for the next request of `attempt`; made when it is first asked for."""
+    def ready(self, attempt: Traced, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession | None:
+        """The session of the running loop, for the next request of `attempt`; None if it is to be opened first."""
         _SENDING.set(ref(attempt))
         if self._given is not None:
             return self._given
-        loop = asyncio.get_running_loop()
         kept = self._kept.get(loop)
-        if kept is not None and not kept.session.closed:
-            return kept.session
+        return None if kept is None or kept.session.closed else kept.session
+
+    async def open(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
+        """Make the session of the running loop."""
         await self._forget_ended()
         self._kept[loop] = kept = _Kept()
         self._is_open = True

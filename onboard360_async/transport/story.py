@@ -30,11 +30,6 @@ class Story:
         self._path = nobodys(request.path)
         self._url = _shown(url)
 
-    @staticmethod
-    def is_wanted(hook: Hook | None) -> bool:
-        """Whether anybody would hear it."""
-        return hook is not None or logger.isEnabledFor(logging.DEBUG)
-
     def tell(
         self,
         name: str,

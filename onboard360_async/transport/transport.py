@@ -3,7 +3,9 @@
 Knows no attempt and no verdict. What a request needs of it is made once and not for each request.
 """
 
+import logging
 from functools import lru_cache
+from typing import Final
 
 from yarl import URL
 
@@ -19,6 +21,8 @@ from onboard360_async.transport.server_clock import ServerClock
 from onboard360_async.transport.story import Hook, Story
 
 __all__ = ["Transport"]
+
+logger: Final = logging.getLogger("onboard360_async")
 
 
 class Transport:
@@ -37,6 +41,7 @@ class Transport:
             check_store(budget)
         self.key, self.base_url, self.pool = key, base_url, pool
         self.clock, self.drift = ServerClock(), Drift()
+        self._base = str(base_url)
         self._given = budget
         self._found: tuple[str, Budget] | None = None  # the last key, and its budget
         self._on_event = on_event
@@ -51,9 +56,9 @@ class Transport:
     def _budget_of(self, key: str) -> Budget:
         if isinstance(self._given, Budget):
             if self._given.is_nameless:
-                self._given.name_books(name_for(key, str(self.base_url)))
+                self._given.name_books(name_for(key, self._base))
             return self._given
-        return budget_for(key, str(self.base_url), store=self._given)
+        return budget_for(key, self._base, store=self._given)
 
     def budget_now(self) -> Budget:
         """The same for the key of the moment. ConfigurationError if that can only be awaited."""
@@ -73,14 +78,16 @@ class Transport:
 
     def url(self, request: Request) -> URL:
         """The full address of a request."""
-        url = _url(self.base_url, request.path)
+        url = _url(self._base, request.path)
         return url.with_query(request.params) if request.params else url
 
     def story(self, request: Request) -> Story | None:
         """Who tells what happens to a request; None if nobody would hear it."""
-        return Story(request, self.url(request), self._on_event) if Story.is_wanted(self._on_event) else None
+        if self._on_event is None and not logger.isEnabledFor(logging.DEBUG):
+            return None
+        return Story(request, self.url(request), self._on_event)
 
 
 @lru_cache(maxsize=64)  # the API has few paths, and an address takes longer to make than to compare
-def _url(base_url: URL, path: str) -> URL:
+def _url(base_url: str, path: str) -> URL:
     return URL(f"{base_url}{path}", encoded=True)

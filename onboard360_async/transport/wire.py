@@ -61,23 +61,21 @@ async def read_whole(response: aiohttp.ClientResponse, most_bytes: int = setting
 
     DecodeError if the body is longer than `most_bytes`; one of WIRE_ERRORS if it breaks off.
     """
+    content = response.content
     try:
-        return await _read(response.content, most_bytes)
+        chunk = hidden(await content.readany())
+        if content.at_eof() and len(chunk) <= most_bytes:  # it came in one piece, as most do
+            return chunk
+        body = _Body(chunk)
+        while chunk and len(body) <= most_bytes:
+            chunk = hidden(await content.readany())
+            body += chunk
     except BaseException:
         response.close()
         raise
-
-
-async def _read(content: aiohttp.StreamReader, most_bytes: int) -> bytes:
-    chunk = hidden(await content.readany())
-    if content.at_eof() and len(chunk) <= most_bytes:  # it came in one piece, as most do
-        return chunk
-    body = _Body()
-    while chunk:
-        body += chunk
-        if len(body) > most_bytes:
-            raise DecodeError(f"the answer is longer than {most_bytes} bytes")
-        chunk = hidden(await content.readany())
+    if len(body) > most_bytes:
+        response.close()
+        raise DecodeError(f"the answer is longer than {most_bytes} bytes")
     return hidden(bytes(body))
 
 
