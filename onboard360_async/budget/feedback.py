@@ -7,9 +7,7 @@ effective limit a little below what was used, and each success gives a twentieth
 """
 
 import math
-from typing import Final
-
-from attrs import frozen
+from typing import Final, NamedTuple
 
 from onboard360_async import settings
 
@@ -19,8 +17,7 @@ _SECOND: Final = 1_000_000_000  # nanoseconds
 _LONG_AGO: Final = -(2**63)  # nanoseconds; before any clock
 
 
-@frozen
-class Told:
+class Told(NamedTuple):
     """What an answer's headers say: a limit for one window, and how long no further request will be let in."""
 
     limit: int | None = None

@@ -7,10 +7,8 @@ bytes is `books`' to know.
 import hashlib
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
-
-from attrs import frozen
 
 from onboard360_async.errors import ConfigurationError
 
@@ -30,8 +28,7 @@ class StoreError(Exception):
         self.is_final = is_final
 
 
-@frozen
-class Loaded:
+class Loaded(NamedTuple):
     """What was in a store, and when by its own clock (nanoseconds). `blob` is None where there never was anything."""
 
     blob: bytes | None
