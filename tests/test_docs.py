@@ -144,7 +144,12 @@ def test_what_the_sandboxs_guide_says_to_other_languages_is_heard() -> None:
 
 
 def commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    for name, each in getattr(group, "commands", {}).items():
+    if not isinstance(group, click.Group):
+        return
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        each = group.get_command(context, name)
+        assert each is not None
         yield (*path, name), each
         yield from commands(each, (*path, name))
 

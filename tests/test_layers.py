@@ -62,10 +62,10 @@ def imports(source: str) -> Iterator[str]:
 
 
 def is_within(call: ast.Call) -> bool:
-    """Is it the import of a name below the file's own, as in `import_module(f"{__name__}.events")`?"""
+    """Is it the import of a name below the file's own, or beside it in a room, as `import_module(f"{__name__}.x")`?"""
     match call.args:
-        case [ast.JoinedStr(values=[ast.FormattedValue(value=ast.Name("__name__")), ast.Constant(str(dot)), *_])]:
-            return dot.startswith(".")
+        case [ast.JoinedStr(values=[ast.FormattedValue(value=ast.Name(base)), ast.Constant(str(dot)), *_])]:
+            return base in ("__name__", "__package__") and dot.startswith(".")
     return False
 
 
@@ -98,6 +98,7 @@ def test_imports_go_down(path: Path) -> None:
     """No file reaches up, round, or through the package's door."""
     assert room_of(path) in ROOMS, "a new room: draw it above"
     assert faults(room_of(path), path.read_text()) == []
+    assert path.parent != PACKAGE or "__package__" not in path.read_text(), "there it is the whole house"
 
 
 @pytest.mark.parametrize("path", [PACKAGE / "__init__.py", *FILES], ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -5,27 +5,19 @@ Knows no call of the API; the commands stand beside it.
 
 import io
 import os
-import sqlite3
 import sys
 
 import click
 
 from onboard360_async import errors, settings
-from onboard360_async.cli.budget import budget
-from onboard360_async.cli.clients import campaigns, clients
-from onboard360_async.cli.demo import demo
+from onboard360_async.cli.commands import Commands
 from onboard360_async.cli.exits import Exit, exit_code, said
-from onboard360_async.cli.importing import import_file
-from onboard360_async.cli.imports import imports
-from onboard360_async.cli.links import links
-from onboard360_async.cli.sandbox import sandbox
 from onboard360_async.cli.screen import on_screen, short
-from onboard360_async.cli.webhooks import webhooks
 
 __all__ = ["onboard360", "run"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="onboard360-async", prog_name="onboard360")
 def onboard360() -> None:
     """360Onboard from the command line, inside its 100 requests a minute.
@@ -33,10 +25,6 @@ def onboard360() -> None:
     Data goes to stdout, progress and messages to stderr. The API key is read from ONBOARD360_API_KEY or a file.
     No key yet? `onboard360 demo` shows it all, `onboard360 sandbox` plays the service on this machine.
     """
-
-
-for command in (campaigns, clients, import_file, imports, links, webhooks, budget, sandbox, demo):
-    onboard360.add_command(command)
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -60,7 +48,9 @@ def run(arguments: list[str] | None = None) -> int:
     except errors.Onboard360Error as error:
         _complain(error)
         return exit_code(error)
-    except (OSError, sqlite3.Error) as error:
+    except Exception as error:
+        if not isinstance(error, OSError) and type(error).__module__ != "sqlite3":  # which is imported where needed
+            raise
         click.echo(f"Error: {on_screen(str(error))}", err=True)
         return Exit.ERROR
     return int(code) if isinstance(code, int) else Exit.DONE

@@ -4,11 +4,16 @@ Knows no command.
 """
 
 from enum import IntEnum
+from typing import Final
 
 from onboard360_async import errors
-from onboard360_async.cli.stores import ELSEWHERE
 
-__all__ = ["Exit", "exit_code", "said"]
+__all__ = ["ELSEWHERE", "Exit", "exit_code", "said"]
+
+ELSEWHERE: Final = (
+    "Mend that, or keep the budget elsewhere: --budget file, --budget redis://..., or --budget memory if no other"
+    " process uses this key."
+)
 
 
 class Exit(IntEnum):

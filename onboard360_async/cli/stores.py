@@ -12,14 +12,11 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from onboard360_async import settings
 from onboard360_async.budget.file_store import state_file
 from onboard360_async.budget.stores import check_store
+from onboard360_async.cli.exits import ELSEWHERE
 from onboard360_async.errors import ConfigurationError
 
-__all__ = ["ELSEWHERE", "chosen_store", "has_password", "without_password"]
+__all__ = ["chosen_store", "has_password", "without_password"]
 
-ELSEWHERE: Final = (
-    "Mend that, or keep the budget elsewhere: --budget file, --budget redis://..., or --budget memory if no other"
-    " process uses this key."
-)
 _HIDDEN: Final = "<password>"  # to be filled in by whoever pastes it
 
 

@@ -10,6 +10,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import click
 import pytest
 
 from onboard360_async.cli.app import onboard360
@@ -154,8 +155,13 @@ def test_a_reader_that_goes_away_is_no_error(service: Sandbox, closing: str) -> 
 def test_every_command_has_help(command: Command) -> None:
     """Each command and each option says what it does."""
 
-    def walk(group: object, path: tuple[str, ...]) -> None:
-        for name, each in getattr(group, "commands", {}).items():
+    def walk(group: click.Command, path: tuple[str, ...]) -> None:
+        if not isinstance(group, click.Group):
+            return
+        context = click.Context(group)
+        for name in group.list_commands(context):
+            each = group.get_command(context, name)
+            assert each is not None
             if name != "sandbox":
                 assert each.help, (*path, name)
                 said = command(*path, name, "--help")

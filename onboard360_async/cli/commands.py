@@ -1,0 +1,52 @@
+"""The commands by name, each imported when it is called: `--help` and completion wait for none of them.
+
+Knows what each is for, in half a line, and no more of it.
+"""
+
+from importlib import import_module
+from typing import Final, NamedTuple
+
+import click
+
+__all__ = ["COMMANDS", "Commands"]
+
+
+class _Command(NamedTuple):
+    room: str  # of this package
+    name: str  # there
+    does: str
+
+
+COMMANDS: Final = {
+    "budget": _Command("budget", "budget", "How much of the 100 requests a minute is left."),
+    "campaigns": _Command("clients", "campaigns", "Campaigns: list."),
+    "clients": _Command("clients", "clients", "Clients: list, add."),
+    "demo": _Command("demo", "demo", "See it all at work: sandbox, import, links, webhooks."),
+    "import": _Command("importing", "import_file", "Add everybody in a file to a campaign, each exactly once."),
+    "imports": _Command("imports", "imports", "Imports that were begun: list, show, resume, results and more."),
+    "links": _Command("links", "links", "Onboarding links: find."),
+    "sandbox": _Command("sandbox", "sandbox", "Play 360Onboard on this machine."),
+    "webhooks": _Command("webhooks", "webhooks", "Webhooks: listen, list, verify, sign, diagnose, replay."),
+}
+
+
+class Commands(click.Group):
+    """A group that imports a command when somebody calls it."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        """All names."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+        """The one of this name, imported now."""
+        if cmd_name not in COMMANDS:
+            return None
+        found = COMMANDS[cmd_name]
+        command = getattr(import_module(f"{__package__}.{found.room}"), found.name)
+        assert isinstance(command, click.Command)  # noqa: S101 - a test calls each
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
+        """What each is for, without importing it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.does) for name, command in COMMANDS.items()])
