@@ -194,7 +194,7 @@ class AsyncOnboard360:
         if self._page_size is not None:
             params["limit"] = str(self._page_size)  # UNDOCUMENTED: a hint that a server may ignore (tests/test_api.py)
         request = Request("GET", "/clients", params)
-        return ClientListing(lambda: self._call(request, priority, deadline_s, max_wait_s))
+        return ClientListing(self._transport, request, self._with(priority, deadline_s, max_wait_s))
 
     async def list_clients(
         self,

@@ -134,3 +134,4 @@ class Request:
     campaign_id: str | None = None
     email_hash: str | None = None
     before_send: Callable[[], None] | None = None  # called when the slot is granted, before each attempt
+    query: str | None = field(default=None, repr=False)  # as it is sent, in place of params: a server told us
