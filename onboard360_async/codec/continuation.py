@@ -102,10 +102,9 @@ def _number(value: object) -> int | None:
 
 
 def _with(asked: URL, name: str, value: str) -> URL:
-    try:
-        return _short(asked.update_query({name: value}))
-    except ValueError:  # half a surrogate pair, which is no text
-        _refuse("what it tells to ask for next is no text")
+    if not value.isprintable():  # half a surrogate pair, say: it would not arrive as it was told
+        _refuse("what it tells us to ask for next is no text")
+    return _short(asked.update_query({name: value}))
 
 
 def _followed(asked: URL, target: str, base: URL, ours: Mapping[str, str]) -> URL:
@@ -127,7 +126,8 @@ def _followed(asked: URL, target: str, base: URL, ours: Mapping[str, str]) -> UR
     if any(campaign != ours.get("campaign_id", "") for campaign in url.query.getall("campaign_id", ())):
         _refuse("the next page is one of another campaign")
     dropped = {name: value for name, value in ours.items() if name not in url.query}
-    return _short(url.extend_query(dropped))
+    within = f"{base}{url.raw_path.removeprefix(base.raw_path)}?{url.raw_query_string}"  # of one spelling
+    return _short(URL(within.removesuffix("?"), encoded=True).extend_query(dropped))
 
 
 def _origin(url: URL) -> tuple[str, str | None, int | None]:
