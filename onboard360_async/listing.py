@@ -19,6 +19,7 @@ from onboard360_async.codec.continuation import Trail, next_link, next_page, sho
 from onboard360_async.codec.drift import beyond, path_of
 from onboard360_async.codec.stream import ClientStream
 from onboard360_async.errors import AnswerLostError, DeadlineError, DecodeError, Onboard360Error, PaginationError
+from onboard360_async.hidden import hidden
 from onboard360_async.models import Client
 from onboard360_async.transport.call import Call, Transport
 from onboard360_async.transport.options import Deadline, Options, Request
@@ -76,8 +77,11 @@ class _Page:
         """The answer that was fetched; without one, or the next time, it is asked for here."""
         if (ahead := self._ahead) is None:
             return await self.call.answer(streamed=True)
-        if not ahead.done():
-            await asyncio.wait((ahead,))  # whoever is cancelled here leaves it to `stop`
+        try:
+            await asyncio.wait((ahead,))
+        except asyncio.CancelledError:
+            await self.stop()
+            raise
         self._ahead = None
         return ahead.result()
 
@@ -114,7 +118,7 @@ class _Known:
     def without(self, clients: list[Client]) -> list[Client]:
         """Those of one answer whom no page before has shown. Within the answer nobody is left out."""
         # UNDOCUMENTED: an id is one client's for ever; whoever comes again on a later page is the same
-        # (tests/test_listing.py (test_nobody_comes_twice_when_pages_shift)).
+        # (tests/test_following.py (test_nobody_comes_twice_while_others_are_added)).
         if self._before:
             clients = [client for client in clients if client.id not in self._before]
         self._latest.extend([client.id for client in clients])
@@ -150,10 +154,7 @@ class _Loop:
         except BaseException as error:
             if isinstance(error, Onboard360Error):
                 self._sign(error)
-            try:
-                await self._page.stop()
-            finally:
-                await self._drop(error)
+            await self._drop(error)
             raise
 
     async def _read(self, page: _Page) -> AsyncGenerator[list[Client], None]:
@@ -161,7 +162,7 @@ class _Loop:
         while True:
             answer = await page.answer()
             stream, before, looked = ClientStream(), self._items, (False, False)
-            link = next_link(answer.headers.getall("Link", ()))
+            link = hidden(next_link(answer.headers.getall("Link", ())))  # a cursor may be somebody's address
             try:
                 async with answer, aclosing(call.chunks(answer)) as chunks:
                     if link is not None:
