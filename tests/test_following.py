@@ -268,8 +268,11 @@ def test_whoever_leaves_leaves_nothing_behind(state: str, how: str, monkeypatch:
 
 
 @pytest.mark.parametrize("state", ["in the queue", "under way", "with half its headers", "between two attempts"])
-def test_a_reader_that_is_cancelled_while_it_waits_for_the_next_page_leaves_nothing(state: str) -> None:
+def test_a_reader_that_is_cancelled_while_it_waits_for_the_next_page_leaves_nothing(
+    state: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its turn has come, and it is not there yet."""
+    monkeypatch.setattr("onboard360_async.transport.call.random.uniform", lambda _, most_s: most_s)
 
     async def main(loop: VirtualLoop) -> None:
         limit = 1 if state == "in the queue" else 1_000
@@ -339,7 +342,7 @@ def test_a_page_that_is_cut_after_its_first_client_is_not(ends: Piece) -> None:
     run(main)
 
 
-def test_a_further_page_that_ends_too_early_counts_all(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_further_page_that_ends_too_early_counts_all() -> None:
     """Its document is not whole though the answer is: what is said of it holds for the listing, not for the page."""
 
     async def main(loop: VirtualLoop) -> None:
