@@ -111,37 +111,73 @@ ATTEMPT = "queued granted sent answered settled"
 # --- ahead ---
 
 FIRST = page(1, 2, next_cursor="b")
-WHEN: dict[str, tuple[list[Piece], list[int]]] = {
-    "a header": ([(0.0, cut(page(1, 2, link="?cursor=b"), b"\r\n\r\n")[0]), (5.0, b"")], []),
-    "a member before": ([(0.0, cut(page(1, 2, before={"next_cursor": "b"}), b'Z"}')[0])], [1]),
-    "a member behind": ([(0.0, FIRST)], [1, 2]),
+BEFORE, BEHIND = page(1, 2, before={"next_cursor": "b"}), page(1, 2, next_cursor="b")
+OPEN = answer(json.dumps({"clients": [person(1), person(2)], "next_cursor": "b"}).encode() + b" " * 9)
+
+
+def in_pieces(whole: bytes, *ends: bytes) -> list[Piece]:
+    """The answer cut after each of these, a second apart; what is left of it comes much later."""
+    pieces: list[Piece] = []
+    for end in ends:
+        begin, whole = cut(whole, end)
+        pieces.append((1.0, begin))
+    return [*pieces, (99.0, whole)]
+
+
+# The answer, what has been handed on when the next page was not yet asked for, and what is when it was.
+ENDS = b'Z"}'  # of a client
+WHEN: dict[str, tuple[list[Piece], list[list[int]]]] = {
+    "a header": (in_pieces(page(1, 2, link="?cursor=b"), b"\r\n\r\n"), []),
+    "a member before": (in_pieces(BEFORE, ENDS), [[1]]),
+    "a member before that comes late": (in_pieces(BEFORE, b"\r\n\r\n", b'{"next', ENDS), [[1]]),
+    "a member behind": ([(1.0, BEHIND)], [[1, 2]]),
+    "a member behind that comes late": (
+        [*in_pieces(OPEN, ENDS, ENDS + b"]", b'"b"}')[:-1], (99.0, b" " * 9)],
+        [[1], [2]],
+    ),
 }
 
 
 @pytest.mark.parametrize("where", WHEN)
-def test_the_next_page_is_asked_for_before_the_batch_that_tells_of_it_is_handed_on(where: str) -> None:
-    """Of a header at once; of a member, before its batch is: while the reader works the next answer is under way."""
+def test_the_next_page_is_asked_for_as_soon_as_it_is_known(where: str) -> None:
+    """Of a header at once, of a member before the clients with the first of them, of one behind with the last."""
     pieces, came = WHEN[where]
 
     async def main(loop: VirtualLoop) -> None:
         scene = Scene(loop, pieces, [(0.0, page(3))])
         async with scene.api() as api, aclosing(api.iter_clients().batches()) as batches:
-            if came:
-                assert ids(await anext(batches)) == came
-                await scene.work(0.01)
-            else:
-                reading = asyncio.ensure_future(anext(batches))
-                await scene.work(1.0)
-                assert not reading.done()
+            for batch in came:
+                assert len(scene.server.requests) <= 1
+                assert ids(await anext(batches)) == batch
+            reading = asyncio.ensure_future(anext(batches))
+            await scene.work(5.0)
             assert targets(scene.server) == ["", "?cursor=b"]
-            await scene.work(0.5)
-            assert "answered" in scene.told()[1]
-            if not came:
-                reading.cancel()
-                await asyncio.wait((reading,))
-            await batches.aclose()
+            assert scene.told()[1] == ATTEMPT
+            assert reading.done() == (where == "a member behind")
+            reading.cancel()
+            await asyncio.wait((reading,))
 
     run(main)
+
+
+@pytest.mark.parametrize("whole", [page(1, 2, link="?cursor=b"), BEFORE, BEHIND])
+async def test_the_next_page_is_under_way_before_the_batch_that_tells_of_it_is_handed_on(
+    whole: bytes, budget: Budget
+) -> None:
+    """So that a reader which never waits for anything has it fetched meanwhile, too."""
+    story: list[str] = []
+
+    async with (
+        RawServer(whole, page(3)) as server,
+        AsyncOnboard360(
+            "k", base_url=server.url, budget=budget, on_event=lambda event: story.append(event.name)
+        ) as api,
+        aclosing(api.iter_clients().batches()) as batches,
+    ):
+        assert ids(await anext(batches)) == [1, 2]
+        assert story.count("sent") == 2
+        assert ids(await anext(batches)) == [3]
+        assert server.connections == 1
 
 
 def test_one_page_ahead_and_no_more() -> None:

@@ -113,7 +113,7 @@ def _followed(asked: URL, target: str, base: URL, ours: Mapping[str, str]) -> UR
         _refuse("the next page's address is none")
     try:
         given = URL(target)
-        url = asked.join(given).with_fragment(None)
+        url = asked.join(given)
     except ValueError:
         _refuse("the next page's address is none")
     if (given.scheme or target.startswith("//")) and not given.raw_host:
@@ -126,7 +126,7 @@ def _followed(asked: URL, target: str, base: URL, ours: Mapping[str, str]) -> UR
     if any(campaign != ours.get("campaign_id", "") for campaign in url.query.getall("campaign_id", ())):
         _refuse("the next page is one of another campaign")
     dropped = {name: value for name, value in ours.items() if name not in url.query}
-    within = f"{base}{url.raw_path.removeprefix(base.raw_path)}?{url.raw_query_string}"  # of one spelling
+    within = f"{base}{url.raw_path.removeprefix(base.raw_path)}?{url.raw_query_string}"  # in our spelling
     return _short(URL(within.removesuffix("?"), encoded=True).extend_query(dropped))
 
 

@@ -324,6 +324,7 @@ def test_every_loop_ends(before: int, length: int) -> None:
 def test_what_is_no_loop_goes_on() -> None:
     """Many pages, none of them twice."""
     trail = Trail(URL(f"{BASE}/clients"))
+    assert trail.knows(URL(f"{BASE}/clients"))
     for number in range(5_000):
         url = URL(f"{BASE}/clients?cursor={number}")
         assert not trail.knows(url)
