@@ -27,9 +27,6 @@ from onboard360_async.transport.options import Deadline, Options, Request
 __all__ = ["ClientListing"]
 
 logger: Final = logging.getLogger("onboard360_async")
-# On a connection that is there already the request leaves within so many turns of the loop, so that it is under way
-# also while a reader works without ever waiting for anything.
-_TURNS_TO_LEAVE: Final = 3
 _PAGING: Final = frozenset(  # what stands beside the clients in usual ways
     ("next", "next_url", "next_cursor", "has_more", "page", "total_pages", "total", "pagination", "meta", "links")
 )
@@ -230,9 +227,7 @@ class _Loop:
             await self._drop(GeneratorExit())
         request = Request("GET", url.raw_path.removeprefix(self._base.raw_path), query=url.raw_query_string)
         self._next = _Page(Call(self._transport, request, self._options, self._deadline), url)
-        self._next.fetch()
-        for _ in range(_TURNS_TO_LEAVE):
-            await asyncio.sleep(0)
+        self._next.fetch()  # it leaves with the next turn of the loop: who has enough at once, spends nothing
 
     async def _drop(self, error: BaseException) -> None:
         page, self._next = self._next, None

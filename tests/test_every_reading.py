@@ -39,8 +39,14 @@ ABOUT: dict[str, Callable[[Switches], bool]] = {
 }
 
 
+# Where the header leads on, the next page may be under way before the first client has come: then it counts.
+NOT_LED_ON = {"test_leaving_a_listing_early_closes_it"}
+
+
 def marked(request: pytest.FixtureRequest, running: Sandbox) -> Sandbox:
     """The sandbox, for a test that must fail with it if it is about what is otherwise here."""
+    if request.node.originalname in NOT_LED_ON and running.switches.paging == "link":
+        pytest.skip("the next page may be under way by then")
     is_otherwise = ABOUT.get(request.node.originalname)
     if is_otherwise is not None and is_otherwise(running.switches):
         request.applymarker(pytest.mark.xfail(strict=True, reason="it is about the documented reading"))
@@ -65,5 +71,5 @@ def test_the_suite_is_whole_and_what_is_said_of_it_is_about_tests_that_are_there
     """No test hides another of the same name, and none of those named has gone."""
     names = [name for name, _ in SUITE]
     assert len(set(names)) == len(names) > 50
-    assert ABOUT.keys() <= set(names)
+    assert ABOUT.keys() | NOT_LED_ON <= set(names)
     assert {"documented", "hostile", "paging=cursor", "created_status=200"} <= set(SERVICES)

@@ -161,23 +161,16 @@ def test_the_next_page_is_asked_for_as_soon_as_it_is_known(where: str) -> None:
 
 
 @pytest.mark.parametrize("whole", [page(1, 2, link="?cursor=b"), BEFORE, BEHIND])
-async def test_the_next_page_is_under_way_before_the_batch_that_tells_of_it_is_handed_on(
-    whole: bytes, budget: Budget
-) -> None:
-    """So that a reader which never waits for anything has it fetched meanwhile, too."""
-    story: list[str] = []
-
+async def test_whoever_has_enough_at_once_spends_nothing(whole: bytes, budget: Budget) -> None:
+    """The next page is on its way with the next turn of the loop; nobody gave it one."""
     async with (
         RawServer(whole, page(3)) as server,
-        AsyncOnboard360(
-            "k", base_url=server.url, budget=budget, on_event=lambda event: story.append(event.name)
-        ) as api,
-        aclosing(api.iter_clients().batches()) as batches,
+        AsyncOnboard360("k", base_url=server.url, budget=budget) as api,
     ):
-        assert ids(await anext(batches)) == [1, 2]
-        assert story.count("sent") == 2
-        assert ids(await anext(batches)) == [3]
-        assert server.connections == 1
+        assert (await api.find_client(campaign_id="c", email="p1@x.de")) is not None
+        state = budget.snapshot()
+        assert (state.used, state.in_flight, state.waiting) == (1, 0, 0)
+        assert len(server.requests) == 1
 
 
 def test_one_page_ahead_and_no_more() -> None:
