@@ -296,6 +296,28 @@ def test_whoever_leaves_leaves_nothing_behind(state: str, how: str, monkeypatch:
     run(main)
 
 
+@pytest.mark.parametrize("state", AHEAD)
+def test_a_plain_break_leaves_nothing_behind_either(state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `aclosing` the loop closes what was left, a few turns later."""
+    monkeypatch.setattr("onboard360_async.transport.call.random.uniform", lambda _, most_s: most_s)
+
+    async def main(loop: VirtualLoop) -> None:
+        here, _ = cut(page(1, 2, before={"next_cursor": "b"}), b'Z"}')
+        limit = 1 if state == "in the queue" else 1_000
+        budget = Budget(limit=limit, burst=1, clock=loop.clock)
+        scene = Scene(loop, [(0.0, here)], AHEAD[state][0], budget=budget)
+        async with scene.api() as api:
+            async for client in api.iter_clients():
+                assert client.id == "1"
+                await scene.work(0.3)
+                break
+            await scene.work(0.01)
+            assert scene.left() == (1, 0, 0)
+        assert [story.split()[-1] for story in scene.told()] == ["left", "left"]
+
+    run(main)
+
+
 @pytest.mark.parametrize("state", ["in the queue", "under way", "with half its headers", "between two attempts"])
 def test_a_reader_that_is_cancelled_while_it_waits_for_the_next_page_leaves_nothing(
     state: str, monkeypatch: pytest.MonkeyPatch
