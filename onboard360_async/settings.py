@@ -60,6 +60,11 @@ SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `bo
 MAX_ITEM_CHARS: Final = 16 * 1024 * 1024  # characters of one element or member; our choice
 RETRY_ITEM_CHARS: Final = 4096  # characters; a longer element doubles before it is tried again; our choice
 ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths that look like a silent cap; our choice
+FEED_BYTES: Final = 64 * 1024  # bytes that are decoded at once before others get a turn; our choice
+PAGE_IDS: Final = 1_000  # clients of the pages before who are not handed on again; our choice
+PAGES_REMEMBERED: Final = 100  # of the latest pages, none of which is asked for again; our choice
+PAGE_URL_CHARS: Final = 8_000  # characters of the address of a further page; our choice: servers take 8 KB at most
+PAGE_DIGITS: Final = 10  # of a page's number that is written as text, fewer than so many; our choice
 DRIFT_MOST_TOLD: Final = 100  # paths beyond the API page that one handle tells of; our choice
 
 # The command

@@ -49,6 +49,11 @@ class ClientStream:
         self._seen_listing = False
         self._failed: DecodeError | None = None
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the answer's closing brace was read: what stands in `envelope` is all there is."""
+        return self._step == self._nothing_more
+
     def feed(self, chunk: bytes) -> list[Client]:
         """The clients that are complete with this chunk, often none.
 

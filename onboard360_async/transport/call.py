@@ -73,11 +73,13 @@ class Call(Traced):
         "_transport", "_wait_s", "attempts",
     )  # fmt: skip
 
-    def __init__(self, transport: Transport, request: Request, options: Options) -> None:
+    def __init__(self, transport: Transport, request: Request, options: Options, until: Deadline | None = None) -> None:
         self.attempts = 0
         self._transport, self._request, self._options = transport, request, options
         self._story = transport.story(request)
-        self._deadline = None if options.deadline_s is None else Deadline(options.deadline_s)
+        if until is None and options.deadline_s is not None:
+            until = Deadline(options.deadline_s)
+        self._deadline = until  # one that several calls may share
         self._wait_s = 0.0  # before the next attempt
         self._sent = False  # the current attempt's headers are out
         self._status: int | None = None  # of the current attempt's answer
@@ -131,25 +133,24 @@ class Call(Traced):
         return response
 
     async def chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-        """The pieces of a streamed answer. AnswerLostError if it breaks off, DeadlineError at the deadline."""
+        """A streamed answer, FEED_BYTES at most at once. AnswerLostError if it breaks off, DeadlineError when late."""
         while not self._is_late():  # also where the reader is slow, and there is always more to read
             try:
                 async with asyncio.timeout_at(None if self._deadline is None else self._deadline.at):
-                    chunk = hidden(await response.content.readany())
+                    chunk = hidden(await response.content.read(settings.FEED_BYTES))
             except WIRE_ERRORS as error:
                 if self._is_late():
                     break
-                lost = self._broken_off(reason_of(error))
-                raise AnswerLostError(lost, self._request.method, self._path) from None
+                raise AnswerLostError(self._broken_off(reason_of(error)), self._request.method, self._path) from None
             if not chunk:
                 return
             yield chunk
+            if len(chunk) == settings.FEED_BYTES:  # there may be much more already, and others want a turn
+                await asyncio.sleep(0)
         raise self._late()
 
     def lost(self, error: AnswerLostError | DecodeError | DeadlineError, *, status: int, items: int) -> None:
         """Judge a streamed answer that could not be read to its end: raise, or leave the way free to ask again."""
-        if items:
-            error.done = f"{items} clients were handed on before."
         if isinstance(error, DeadlineError):
             raise error from None
         body = Body.CUT if isinstance(error, AnswerLostError) else Body.WRONG

@@ -41,8 +41,9 @@ class Event:
     `seconds` later (after a 429 the budget waits instead, so 0). It ends with exactly one of: done, failed (`error`,
     the class's name, and `status` where there was one), cancelled (from outside), left (a listing whose reader had
     enough). Before the end there may be listing_may_be_capped, and drift: an answer holds something that the API page
-    does not name, which is kept in `extra`; `where` is its path (`$.clients[].status`), each told once. An import tells
-    of each of its calls like this; several are under way at once, and `call` tells them apart.
+    does not name, which is kept in `extra`; `where` is its path (`$.clients[].status`), each told once. A listing in
+    pages tells of each page as of a call, the next of which may begin before this one ends; an import tells of each of
+    its calls. Several are under way at once, and `call` tells them apart.
     `unknown`: it ended, and what came of it is not known (a POST that was sent and not answered, or not readably).
     `call` is a number that only this call has in this process, `at_ns` the time (Unix, nanoseconds), `url` the whole
     address with its values hidden. In `path` and `url` an email is hidden, too.
@@ -146,6 +147,7 @@ class Request:
     campaign_id: str | None = None
     email: str | None = field(default=None, repr=False)
     before_send: Callable[[], None] | None = None  # called when the slot is granted, before each attempt
+    query: str | None = field(default=None, repr=False)  # as it is sent, in place of params: a server told us
 
     def email_hash(self) -> str | None:
         """What stands for the person in an error."""

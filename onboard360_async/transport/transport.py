@@ -78,6 +78,8 @@ class Transport:
 
     def url(self, request: Request) -> URL:
         """The full address of a request."""
+        if request.query is not None:
+            return URL(f"{self._base}{request.path}?{request.query}", encoded=True)
         url = _url(self._base, request.path)
         return url.with_query(request.params) if request.params else url
 
