@@ -57,9 +57,16 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # bytes of one answer that is read who
 SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `body_snippet`; our choice
 
 # A listing
-MAX_ITEM_CHARS: Final = 16 * 1024 * 1024  # characters of one element or member; our choice
-RETRY_ITEM_CHARS: Final = 4096  # characters; a longer element doubles before it is tried again; our choice
+FEED_BYTES: Final = 64 * 1024  # bytes of a listing that are decoded at once, in about 1 ms; our choice
+MAX_VALUE_CHARS: Final = 1024 * 1024  # characters of one element or member of an answer; our choice
+MAX_VALUE_PARTS: Final = 30_000  # values in one that is longer than FEED_BYTES, about 5 ms; our choice
+MAX_MEMBERS: Final = 1_000  # members beside the clients; our choice
+MISSED_CUTS: Final = 4  # looks for a boundary that were wrong in a row, after which a listing is read element by element; our choice
+RETRY_BYTES: Final = 4096  # bytes; a longer element doubles before it is tried again; our choice
 ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths that look like a silent cap; our choice
+SHARED_IDS: Final = 1_000  # campaign ids that one listing shares among its clients; our choice
+MAX_NESTING: Final = 200  # objects and lists in each other, in one answer; our choice
+MAX_ITEM_CHARS: Final = 16 * 1024 * 1024  # characters of one element of a list in a file; our choice
 DRIFT_MOST_TOLD: Final = 100  # paths beyond the API page that one handle tells of; our choice
 
 # The command
