@@ -22,6 +22,7 @@ __all__ = [
     "not_json",
 ]
 
+
 def decode_json(body: bytes) -> object:
     """The JSON value of a body; None for an empty one. DecodeError if it is not JSON."""
     if not body.strip():

@@ -91,7 +91,8 @@ class ClientStream:
         if not self._walk.is_at_element:
             self._walk_on(to_element=True)
         if self._walk.is_at_element:
-            self._cut_at_boundary()
+            while self._cut_at_boundary():
+                pass
             self._walk_on(to_element=False)
         size = len(self._held)
         self._retry_at = 2 * size if size > settings.RETRY_BYTES else 0
@@ -103,18 +104,19 @@ class ClientStream:
             return True
         return self._walk.is_at_element and size <= settings.RETRY_BYTES and b"}" not in piece
 
-    def _cut_at_boundary(self) -> None:
-        """Decode the elements up to the last boundary; none if it turns out to be no boundary."""
+    def _cut_at_boundary(self) -> bool:
+        """Decode the elements up to the last boundary; false if there is none, or if it turns out to be none."""
         if self._missed and self._walk.between:
             self._boundary = self._walk.between.encode()
-        end = self._held.rfind(self._boundary) + 1
+        # No further than FEED_BYTES, so that what is longer goes by the walk, which holds it to its limits.
+        end = self._held.rfind(self._boundary, 0, settings.FEED_BYTES) + 1
         if end == 0 or self._missed >= settings.MISSED_CUTS:
-            return
+            return False
         try:
-            items: Any = loads_quickly(b"[%b]" % self._held[:end])
+            items: Any = loads_quickly(b"[" + self._held[:end] + b"]")
         except (ValueError, RecursionError):
             self._missed += 1
-            return
+            return False
         self._missed = 0
         del self._held[: end + self._boundary.index(b",")]
         before = len(self._clients)
@@ -122,6 +124,7 @@ class ClientStream:
             add_clients(items, self._clients, self.count, self._shared)
         finally:
             self._walk.count += len(self._clients) - before
+        return True
 
     def _walk_on(self, *, to_element: bool) -> None:
         """Read what is held token by token, and drop what was read."""
