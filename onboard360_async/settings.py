@@ -59,9 +59,9 @@ SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `bo
 # A listing
 FEED_BYTES: Final = 32 * 1024  # bytes of a listing that are decoded at once, in about 1 ms; our choice
 MAX_VALUE_CHARS: Final = 1024 * 1024  # characters of one element or member of an answer; our choice
-MAX_VALUE_PARTS: Final = 10_000  # values in one that is longer than FEED_BYTES, about 5 ms; our choice
+MAX_VALUE_PARTS: Final = 10_000  # values in one that is longer than FEED_BYTES, about 3 ms; our choice
 MAX_MEMBERS: Final = 1_000  # members beside the clients; our choice
-MISSED_CUTS: Final = 4  # looks for a boundary that were wrong in a row, after which a listing is read element by element; our choice
+MISSED_CUTS: Final = 4  # boundaries in a row that were none, after which the walk reads all; our choice
 RETRY_BYTES: Final = 4096  # bytes; a longer element doubles before it is tried again; our choice
 ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths that look like a silent cap; our choice
 SHARED_IDS: Final = 1_000  # campaign ids that one listing shares among its clients; our choice

@@ -18,6 +18,8 @@ __all__ = ["Walk"]
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 # From the end of one element to the first member's name of the next.
 _BETWEEN: Final = re.compile(r'\}[ \t\r\n]*,[ \t\r\n]*\{[ \t\r\n]*"[^"\\]{0,64}"[ \t\r\n]*:')
+_TEXTS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_QUOTES: Final = 4  # around the name and the text of a member: what one part has at most
 _DECODER: Final = json.JSONDecoder()
 _ESCAPE_CHARS: Final = 6  # of `\uXXXX`
 # What may be left over where the text's end cut a token in two: of a number ("1" of "1.5e+3"), of a literal.
@@ -214,7 +216,17 @@ class Walk:
         size = end - self._at
         if size > settings.MAX_VALUE_CHARS:
             raise DecodeError(f"one value is longer than {settings.MAX_VALUE_CHARS} characters", self.path)
-        if size > settings.FEED_BYTES:
-            parts = sum(self._text.count(mark, self._at, end) for mark in ",[{")
-            if parts > settings.MAX_VALUE_PARTS:
-                raise DecodeError(f"one value holds more than {settings.MAX_VALUE_PARTS} others", self.path)
+        if size > settings.FEED_BYTES and _parts(self._text[self._at : end]) > settings.MAX_VALUE_PARTS:
+            raise DecodeError(f"one value holds more than {settings.MAX_VALUE_PARTS} others", self.path)
+
+
+def _parts(text: str) -> int:
+    """How many values there are in one, about. Its texts are taken out only if they are few, or it would take long."""
+    most = settings.MAX_VALUE_PARTS
+    if _marks(text) > most >= (text.count('"') - text.count('\\"')) // _QUOTES:
+        text = _TEXTS.sub("", text)
+    return _marks(text)
+
+
+def _marks(text: str) -> int:
+    return sum(text.count(mark) for mark in ",[{")

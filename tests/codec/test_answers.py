@@ -21,6 +21,7 @@ from onboard360_async.errors import DecodeError
 from onboard360_async.models import Campaign, Client, NewClient
 from tests.page import ADD_ANSWER, CAMPAIGNS_ANSWER
 
+pytestmark = pytest.mark.usefixtures("either_parser")
 CLIENT = json.loads(ADD_ANSWER)["client"]
 CAMPAIGN = json.loads(CAMPAIGNS_ANSWER)["campaigns"][0]
 
