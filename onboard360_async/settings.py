@@ -58,11 +58,12 @@ SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `bo
 
 # A listing
 FEED_BYTES: Final = 32 * 1024  # bytes of a listing that are decoded at once, in about 1 ms; our choice
-MAX_VALUE_CHARS: Final = 1024 * 1024  # characters of one element or member of an answer; our choice
-MAX_VALUE_PARTS: Final = 10_000  # values in one that is longer than FEED_BYTES, about 3 ms; our choice
-MAX_MEMBERS: Final = 1_000  # members beside the clients; our choice
-MISSED_CUTS: Final = 4  # boundaries in a row that were none, after which the walk reads all; our choice
 RETRY_BYTES: Final = 4096  # bytes; a longer element doubles before it is tried again; our choice
+CUT_BYTES: Final = FEED_BYTES + RETRY_BYTES  # bytes of elements that are parsed as one; our choice
+MAX_VALUE_CHARS: Final = 1024 * 1024  # characters of one element or member of an answer; our choice
+MAX_VALUE_PARTS: Final = 10_000  # values in one that is longer than CUT_BYTES, about 3 ms; our choice
+MAX_MEMBERS: Final = 1_000  # members beside the clients; our choice
+CUT_TRIES: Final = 3  # boundaries from the last one on, before elements are read one by one; our choice
 ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths that look like a silent cap; our choice
 SHARED_IDS: Final = 1_000  # campaign ids that one listing shares among its clients; our choice
 MAX_NESTING: Final = 200  # objects and lists in each other, in one answer; our choice

@@ -26,6 +26,7 @@ def names_of(model: type[Campaign] | type[Client]) -> frozenset[str]:
 
 
 _KNOWN: Final = names_of(Client)
+_OPTIONAL: Final = sorted(_KNOWN - {"id", "campaign_id", "email", "created_at"})
 _IN_A_LISTING: Final = len(_KNOWN - {"link"})  # members that an object has where listings show them all
 _moment: Final = datetime.fromisoformat
 _new: Final = object.__new__
@@ -37,43 +38,61 @@ class _OpenClient(WithExtra):
     __delattr__ = object.__delattr__  # with both of them, Python stores into the slots directly
 
 
-def build(items: Iterable[Any], into: list[Client], shared: dict[str, str]) -> None:
+def build(items: Iterable[Any], into: list[Client], shared: dict[str, str]) -> bool:
     """Append the client of each item; what is none raises, when those before it are appended.
 
-    `shared` holds the campaign ids that were seen, so that a million clients do not hold a million copies of one.
+    Whether any of them has something in `extra`. `shared` holds the campaign ids that were seen, so that a million
+    clients do not hold a million copies of one.
     """
     if len(shared) > settings.SHARED_IDS:
         shared.clear()
-    append, one_of = into.append, shared.setdefault
+    append, one_of, last, has_extra = into.append, shared.setdefault, "", False
     for item in items:
         client: Any = _new(_OpenClient)
         client.id = key = item["id"]
         campaign_id = item["campaign_id"]
         client.email = email = item["email"]
-        client.first_name = first = item.get("first_name")
-        client.last_name = last = item.get("last_name")
-        client.company_name = company = item.get("company_name")
-        client.phone = phone = item.get("phone")
-        if type(first) is type(last) is type(company) is type(phone) is str and len(item) == _IN_A_LISTING:
-            client.link, client.extra = None, NOTHING_EXTRA
-        else:
-            client.link = link = item.get("link")
-            if not (
-                (first is None or type(first) is str)
-                and (last is None or type(last) is str)
-                and (company is None or type(company) is str)
-                and (phone is None or type(phone) is str)
-                and (link is None or type(link) is str)
-            ):
-                raise TypeError
-            client.extra = NOTHING_EXTRA if item.keys() <= _KNOWN else extra_of(item, _KNOWN)
-        if not type(key) is type(campaign_id) is type(email) is str:
-            raise TypeError
-        client.campaign_id = one_of(campaign_id, campaign_id)
         time = _moment(item["created_at"])
         client.created_at = time if time.tzinfo is UTC else utc_time(item["created_at"])
+        if not type(key) is type(campaign_id) is type(email) is str:
+            raise TypeError
+        if campaign_id != last:
+            last = one_of(campaign_id, campaign_id)
+        client.campaign_id = last
+        try:
+            client.first_name = first = item["first_name"]
+            client.last_name = second = item["last_name"]
+            client.company_name = company = item["company_name"]
+            client.phone = phone = item["phone"]
+            is_plain = len(item) == _IN_A_LISTING and (
+                type(first) is type(second) is type(company) is type(phone) is str
+                or (
+                    (first is None or type(first) is str)
+                    and (second is None or type(second) is str)
+                    and (company is None or type(company) is str)
+                    and (phone is None or type(phone) is str)
+                )
+            )
+        except KeyError:
+            is_plain = False
+        if is_plain:
+            client.link, client.extra = None, NOTHING_EXTRA
+        elif _fill(client, item):
+            has_extra = True
         client.__class__ = Client
         append(client)
+    return has_extra
+
+
+def _fill(client: Any, item: dict[str, object]) -> bool:
+    """What may be missing, null or unknown, into a client that is not whole yet; whether something is in `extra`."""
+    for name in _OPTIONAL:
+        value = item.get(name)
+        if value is not None and type(value) is not str:
+            raise TypeError
+        setattr(client, name, value)
+    client.extra = NOTHING_EXTRA if item.keys() <= _KNOWN else extra_of(item, _KNOWN)
+    return client.extra is not NOTHING_EXTRA
 
 
 def extra_of(item: dict[str, object], known: frozenset[str]) -> Mapping[str, object]:

@@ -7,11 +7,11 @@ float of an integer without a word.
 
 import json
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from onboard360_async import settings
 
-__all__ = ["is_deep", "loads", "loads_quickly"]
+__all__ = ["is_deep", "loads", "loads_again", "loads_quickly"]
 
 _quick: Callable[[bytes | memoryview], object] | None
 try:
@@ -46,10 +46,16 @@ def _loads(body: bytes) -> object:
 
 
 def loads_quickly(part: bytes) -> object:
-    """The value of a document in UTF-8; ValueError or RecursionError if it is none, or if the parser is not sure."""
-    if _quick is not None and not _has_long_number(part):
-        return _quick(part)
-    return json.loads(part.decode())
+    """The value of a document in UTF-8; ValueError or RecursionError if it is none, or if the parser is not sure.
+
+    Its numbers may be rounded: `loads_again` tells, and is needed only where there are numbers.
+    """
+    return json.loads(part.decode()) if _quick is None else _quick(part)
+
+
+def loads_again(part: bytes) -> Any:
+    """What `loads_quickly` has read, to the last digit; None if that was so already."""
+    return None if _quick is None or not _has_long_number(part) else json.loads(part.decode())
 
 
 def _has_long_number(body: bytes) -> bool:

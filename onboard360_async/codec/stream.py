@@ -12,7 +12,7 @@ import codecs
 from typing import Any
 
 from onboard360_async import settings
-from onboard360_async.codec.parser import loads_quickly
+from onboard360_async.codec.parser import loads_again, loads_quickly
 from onboard360_async.codec.structure import add_clients
 from onboard360_async.codec.walk import Walk
 from onboard360_async.errors import AnswerLostError, DecodeError
@@ -36,7 +36,7 @@ class ClientStream:
         self._is_begun = False
         self._retry_at = 0  # bytes that must be there before a cut element is tried again
         self._boundary = b"},"
-        self._missed = 0  # cuts in a row that were no boundary
+        self._has_missed = False  # that was no boundary, at least once
         self._shared: dict[str, str] = {}
         self._failed: DecodeError | None = None
 
@@ -86,45 +86,57 @@ class ClientStream:
 
     def _read(self, piece: bytes, *, final: bool) -> None:
         self._held += piece
-        if self._is_cut(piece) and not final:
+        if not final and (len(self._held) < self._retry_at or self._must_be_cut(piece)):
             return
         if not self._walk.is_at_element:
             self._walk_on(to_element=True)
         if self._walk.is_at_element:
             while self._cut_at_boundary():
                 pass
-            self._walk_on(to_element=False)
+            if final or not self._must_be_cut(self._held):
+                self._walk_on(to_element=False)
         size = len(self._held)
-        self._retry_at = 2 * size if size > settings.RETRY_BYTES else 0
+        self._retry_at = 2 * size if size > settings.RETRY_BYTES else 0  # a long element doubles before the next try
 
-    def _is_cut(self, piece: bytes) -> bool:
-        """Whether the element that is held cannot be complete, or is so long that it doubles before the next try."""
-        size = len(self._held)
-        if size < self._retry_at:
-            return True
-        return self._walk.is_at_element and size <= settings.RETRY_BYTES and b"}" not in piece
+    def _must_be_cut(self, piece: bytes | bytearray) -> bool:
+        """Whether the element that is held cannot be complete; what is long is looked at all the same."""
+        return self._walk.is_at_element and len(self._held) <= settings.RETRY_BYTES and b"}" not in piece
 
     def _cut_at_boundary(self) -> bool:
-        """Decode the elements up to the last boundary; false if there is none, or if it turns out to be none."""
-        if self._missed and self._walk.between:
+        """Decode the elements up to the last boundary; false if there is none, or those that were tried are none."""
+        if self._walk.between and (self._has_missed or self._boundary not in self._held):
             self._boundary = self._walk.between.encode()
-        # No further than FEED_BYTES, so that what is longer goes by the walk, which holds it to its limits.
-        end = self._held.rfind(self._boundary, 0, settings.FEED_BYTES) + 1
-        if end == 0 or self._missed >= settings.MISSED_CUTS:
-            return False
+        comma = self._boundary.index(b",")
+        end = settings.CUT_BYTES  # what is longer goes by the walk, which holds it to its limits
+        for _ in range(settings.CUT_TRIES):
+            end = self._held.rfind(self._boundary, 0, end) + comma
+            if end < comma:
+                return False
+            part = b"".join((b"[", self._held[:end], b"]"))
+            try:
+                items: Any = loads_quickly(part)
+            except (ValueError, RecursionError):
+                self._has_missed = True
+            else:
+                del self._held[: end + 1]
+                self._take_all(items, part)
+                return True
+        return False
+
+    def _take_all(self, items: list[Any], part: bytes) -> None:
+        clients: list[Client] = []
+        fault = None
         try:
-            items: Any = loads_quickly(b"[" + self._held[:end] + b"]")
-        except (ValueError, RecursionError):
-            self._missed += 1
-            return False
-        self._missed = 0
-        del self._held[: end + self._boundary.index(b",")]
-        before = len(self._clients)
-        try:
-            add_clients(items, self._clients, self.count, self._shared)
-        finally:
-            self._walk.count += len(self._clients) - before
-        return True
+            has_extra = add_clients(items, clients, self.count, self._shared)
+        except DecodeError as error:
+            has_extra, fault = True, error
+        if has_extra and (again := loads_again(part)) is not None:
+            good, clients = len(clients), []
+            add_clients(again[:good], clients, self.count, self._shared)
+        self._clients += clients
+        self._walk.count += len(clients)
+        if fault is not None:
+            raise fault
 
     def _walk_on(self, *, to_element: bool) -> None:
         """Read what is held token by token, and drop what was read."""

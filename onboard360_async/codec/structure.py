@@ -85,18 +85,21 @@ def structure(value: object, model: Any, path: str) -> Any:
         return _exactly(value, model, path)
 
 
-def add_clients(items: list[Any], into: list[Client], first: int, shared: dict[str, str]) -> None:
+def add_clients(items: list[Any], into: list[Client], first: int, shared: dict[str, str]) -> bool:
     """Append the clients of items of a listing; DecodeError names the first that is none, those before are appended.
 
-    `first` is the place in the listing of the first item; `shared` is what `build` keeps between two calls.
+    Whether any of them has something in `extra`. `first` is the place in the listing of the first item; `shared` is
+    what `build` keeps between two calls.
     """
-    before = len(into)
+    before, has_extra = len(into), False
     while (done := len(into) - before) < len(items):
         try:
-            building.build(islice(items, done, None), into, shared)
+            has_extra |= building.build(islice(items, done, None), into, shared)
         except Exception:  # noqa: BLE001 - as above
+            has_extra = True  # perhaps: of those before it nothing was told
             number = len(into) - before
             into.append(_exactly(items[number], Client, f"$.clients[{first + number}]"))
+    return has_extra
 
 
 def _exactly(value: object, model: Any, path: str) -> Any:

@@ -18,7 +18,7 @@ __all__ = ["Walk"]
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 # From the end of one element to the first member's name of the next.
 _BETWEEN: Final = re.compile(r'\}[ \t\r\n]*,[ \t\r\n]*\{[ \t\r\n]*"[^"\\]{0,64}"[ \t\r\n]*:')
-_TEXTS: Final = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_TEXTS: Final = re.compile(r'"[^"]*"?')  # once their escapes are gone
 _QUOTES: Final = 4  # around the name and the text of a member: what one part has at most
 _DECODER: Final = json.JSONDecoder()
 _ESCAPE_CHARS: Final = 6  # of `\uXXXX`
@@ -216,15 +216,16 @@ class Walk:
         size = end - self._at
         if size > settings.MAX_VALUE_CHARS:
             raise DecodeError(f"one value is longer than {settings.MAX_VALUE_CHARS} characters", self.path)
-        if size > settings.FEED_BYTES and _parts(self._text[self._at : end]) > settings.MAX_VALUE_PARTS:
+        if size > settings.CUT_BYTES and _parts(self._text[self._at : end]) > settings.MAX_VALUE_PARTS:
             raise DecodeError(f"one value holds more than {settings.MAX_VALUE_PARTS} others", self.path)
 
 
 def _parts(text: str) -> int:
     """How many values there are in one, about. Its texts are taken out only if they are few, or it would take long."""
-    most = settings.MAX_VALUE_PARTS
-    if _marks(text) > most >= (text.count('"') - text.count('\\"')) // _QUOTES:
-        text = _TEXTS.sub("", text)
+    if _marks(text) > settings.MAX_VALUE_PARTS:
+        text = text.replace("\\\\", "").replace('\\"', "")  # what is left of escapes does not matter here
+        if text.count('"') <= _QUOTES * settings.MAX_VALUE_PARTS:
+            text = _TEXTS.sub("", text)
     return _marks(text)
 
 

@@ -22,3 +22,4 @@ def pieces(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     if request.param == "tiny":
         monkeypatch.setattr("onboard360_async.settings.FEED_BYTES", 150)
         monkeypatch.setattr("onboard360_async.settings.RETRY_BYTES", 40)
+        monkeypatch.setattr("onboard360_async.settings.CUT_BYTES", 190)

@@ -111,11 +111,12 @@ def test_what_the_quick_way_refuses_the_exact_one_decides(monkeypatch: pytest.Mo
     """Were the quick one too strict, nothing would be lost."""
     build = building.build
 
-    def refusing(items: Any, into: list[Client], shared: dict[str, str]) -> None:
+    def refusing(items: Any, into: list[Client], shared: dict[str, str]) -> bool:
         for item in items:
             if item["id"] == "odd":
                 raise TypeError
             build([item], into, shared)
+        return False
 
     monkeypatch.setattr(building, "build", refusing)
     clients: list[Client] = []
