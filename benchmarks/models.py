@@ -72,8 +72,8 @@ def generated() -> Callable[[Any], Any] | None:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "config.yml")
         config.write_text("post_hooks: []\n")
-        asked = ["generate", "--path", _OPENAPI, "--meta", "none", "--config", config]
-        where = ["--output-path", Path(folder, "onboard360_generated")]
+        asked = ["generate", "--path", str(_OPENAPI), "--meta", "none", "--config", str(config)]
+        where = ["--output-path", str(Path(folder, "onboard360_generated"))]
         command = [sys.executable, "-m", "openapi_python_client", *asked, *where]
         if subprocess.run(command, capture_output=True, check=False).returncode:
             return None
