@@ -3,7 +3,8 @@
 The server is a process of its own, on another core where there is one, and so is each reading, in interleaved rounds
 (`listing_ways`). ijson is the peer, with its C backend, and makes dicts only; ours makes checked models. Stall is the
 longest time between two turns of the loop; what its own thread worked of it is told beside it, since other processes
-may hold it up, too. Linux alone: memory is read from its /proc. `--clients 1000000` is the whole size. Options: --only TABLE, --clients N, --rounds N.
+may hold it up, too. Linux alone: memory is read from its /proc. `--clients 1000000` is the whole size. Options:
+--only GROUP, --clients N, --rounds N.
 """
 
 import argparse
