@@ -57,7 +57,7 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # bytes of one answer that is read who
 SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `body_snippet`; our choice
 
 # A listing
-FEED_BYTES: Final = 32 * 1024  # bytes of a listing that are decoded at once, in about 1 ms; our choice
+FEED_BYTES: Final = 64 * 1024  # bytes of a listing that are decoded before others get a turn; our choice
 RETRY_BYTES: Final = 4096  # bytes; a longer element doubles before it is tried again; our choice
 CUT_BYTES: Final = FEED_BYTES + RETRY_BYTES  # bytes of elements that are parsed as one; our choice
 MAX_VALUE_CHARS: Final = 1024 * 1024  # characters of one element or member of an answer; our choice

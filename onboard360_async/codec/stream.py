@@ -51,7 +51,7 @@ class ClientStream:
         return self._walk.is_whole
 
     def feed(self, chunk: bytes) -> list[Client]:
-        """The clients that are complete with this chunk, often none. Up to FEED_BYTES take about a millisecond.
+        """The clients that are complete with this chunk, often none. Up to FEED_BYTES hold nobody up.
 
         DecodeError names the path of a bad value; the clients before it were returned first.
         """
