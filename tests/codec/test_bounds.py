@@ -104,9 +104,9 @@ def test_work_is_in_proportion_to_the_bytes(work: Work, size: int, items: list[d
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (" ,\n", " : ")])
 def test_what_is_usual_is_parsed_many_at_a_time(work: Work, item: dict[str, Any], separators: tuple[str, str]) -> None:
     """Clients with nested objects, too: after one look in vain it is known what stands between two of them."""
-    document = json.dumps({"clients": [item] * 3_000}, separators=separators).encode()
-    assert decode(document, 65_536) == 3_000
-    assert work.taken < 3_000 // 6
+    document = json.dumps({"clients": [item] * 6_000}, separators=separators).encode()
+    assert decode(document, 65_536) == 6_000
+    assert work.taken < 6_000 // 6
     assert len(work.parsed) > 5
 
 
@@ -182,6 +182,15 @@ def test_a_value_of_too_many_parts_is_refused(size: int, part: str) -> None:
         elif parts > settings.MAX_VALUE_PARTS:
             with pytest.raises(DecodeError, match="holds more than"):
                 decode(body, size)
+
+
+@pytest.mark.parametrize("size", [1_000, 65_536, 1_000_000])
+def test_a_value_of_too_many_parts_is_refused_among_others_too(size: int) -> None:
+    """Also where it came whole, with the clients behind it, and might be cut off with them."""
+    large = CLIENT | {"more": [[]] * (settings.CUT_BYTES // 3)}
+    document = json.dumps({"clients": [large, *[CLIENT] * 2_000]}, separators=(",", ":")).encode()
+    with pytest.raises(DecodeError, match=r"\$\.clients\[0\]: one value holds more than"):
+        decode(document, size)
 
 
 @pytest.mark.parametrize("text", ["a,b;", "{},[]\\", 'say "yes", or no. '])

@@ -59,6 +59,18 @@ def test_it_makes_what_cattrs_makes(change: dict[str, Any], left_out: set[str]) 
     assert (made is None) == (meant is None)
 
 
+@pytest.mark.parametrize("name", ["first_name", "last_name", "company_name", "phone", "link"])
+@pytest.mark.parametrize("beside", [{}, {"phone": None, "last_name": None}, {"first_name": None}, {"more": 1}])
+def test_an_optional_field_of_a_wrong_kind_is_refused(name: str, beside: dict[str, Any]) -> None:
+    """Whatever the others are: a number is no phone."""
+    for value in (5, 1.5, True, [], {}):
+        item = CLIENT | beside | {name: value}
+        assert quickly(item) is None
+        with pytest.raises(DecodeError, match="expected text") as caught:
+            structure(item, Client, PATH)
+        assert caught.value.path == f"{PATH}.{name}"
+
+
 @pytest.mark.parametrize("item", [None, [], "text", 5, True, [1], {}, "id", ["id"]])
 def test_what_is_no_object_is_no_client(item: object) -> None:
     """And the error says what it is."""
