@@ -187,7 +187,7 @@ def test_a_value_of_too_many_parts_is_refused(size: int, part: str) -> None:
 @pytest.mark.parametrize("size", [1_000, 65_536, 1_000_000])
 def test_a_value_of_too_many_parts_is_refused_among_others_too(size: int) -> None:
     """Also where it came whole, with the clients behind it, and might be cut off with them."""
-    large = CLIENT | {"more": [[]] * (settings.CUT_BYTES // 3)}
+    large: dict[str, object] = CLIENT | {"more": [[]] * (settings.CUT_BYTES // 3)}
     document = json.dumps({"clients": [large, *[CLIENT] * 2_000]}, separators=(",", ":")).encode()
     with pytest.raises(DecodeError, match=r"\$\.clients\[0\]: one value holds more than"):
         decode(document, size)

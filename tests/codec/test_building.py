@@ -63,7 +63,8 @@ def test_it_makes_what_cattrs_makes(change: dict[str, Any], left_out: set[str]) 
 @pytest.mark.parametrize("beside", [{}, {"phone": None, "last_name": None}, {"first_name": None}, {"more": 1}])
 def test_an_optional_field_of_a_wrong_kind_is_refused(name: str, beside: dict[str, Any]) -> None:
     """Whatever the others are: a number is no phone."""
-    for value in (5, 1.5, True, [], {}):
+    odd_ones: list[object] = [5, 1.5, True, [], {}]
+    for value in odd_ones:
         item = CLIENT | beside | {name: value}
         assert quickly(item) is None
         with pytest.raises(DecodeError, match="expected text") as caught:
@@ -106,6 +107,10 @@ def test_the_clients_of_a_listing_share_their_campaigns_id() -> None:
     for _ in range(2):
         add_clients([CLIENT | {"campaign_id": "-".join(("one", "id"))} for _ in range(3)], clients, 0, shared)
     assert len({id(client.campaign_id) for client in clients}) == 1
+    mixed: list[Client] = []
+    add_clients([CLIENT | {"campaign_id": "-".join((each, "id"))} for each in "abba"], mixed, 0, shared)
+    assert [client.campaign_id for client in mixed] == ["a-id", "b-id", "b-id", "a-id"]
+    assert len({id(client.campaign_id) for client in mixed}) == 2
     for number in range(10 * settings.SHARED_IDS):
         add_clients([CLIENT | {"campaign_id": f"c{number}"}], [], 0, shared)
         assert len(shared) <= settings.SHARED_IDS + 1

@@ -176,3 +176,15 @@ def test_an_error_keeps_nothing_of_the_answer() -> None:
     with pytest.raises(DecodeError) as caught:
         stream.finish()
     assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
+@pytest.mark.parametrize("last", [CLIENT, CLIENT | {"id": None}], ids=["good", "bad"])
+def test_long_numbers_of_many_clients_keep_their_digits(last: dict[str, object]) -> None:
+    """Where many are parsed at once, too, and where one of them is no client."""
+    number = 123456789012345678901234567890
+    items = [CLIENT | {"tax_id": number + each, "more": [-number]} for each in range(50)]
+    stream = ClientStream()
+    clients = stream.feed(json.dumps({"clients": [*items, last, *items]}).encode())
+    assert [client.extra["tax_id"] for client in clients[:50]] == [number + each for each in range(50)]
+    assert clients[0].extra["more"] == [-number]
+    assert stream.count == len(clients) == (101 if last is CLIENT else 50)
