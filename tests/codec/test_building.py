@@ -137,7 +137,7 @@ def test_what_the_quick_way_refuses_the_exact_one_decides(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(building, "build", refusing)
     clients: list[Client] = []
-    add_clients([CLIENT, CLIENT | {"id": "odd"}, CLIENT], clients, 0, {})
+    assert add_clients([CLIENT, CLIENT | {"id": "odd"}, CLIENT], clients, 0, {})  # perhaps with something in extra
     assert [client.id for client in clients] == ["1", "odd", "1"]
 
 
