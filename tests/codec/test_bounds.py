@@ -195,8 +195,9 @@ def test_a_value_of_too_many_parts_is_refused_among_others_too(size: int) -> Non
 
 @pytest.mark.parametrize("text", ["a,b;", "{},[]\\", 'say "yes", or no. '])
 def test_a_long_text_has_no_parts(text: str) -> None:
-    """A table in a note: its commas are no values."""
+    """A table in a note: its commas are no values, also behind a text that ends in a backslash."""
     assert decode(listing(CLIENT | {"note": text * 40_000}), 65_536) == 1
+    assert decode(listing(CLIENT | {"path": "C:\\", "note": text * 40_000}), 65_536) == 1
 
 
 def test_what_stands_beside_the_clients_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
