@@ -57,14 +57,21 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # bytes of one answer that is read who
 SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `body_snippet`; our choice
 
 # A listing
-MAX_ITEM_CHARS: Final = 16 * 1024 * 1024  # characters of one element or member; our choice
-RETRY_ITEM_CHARS: Final = 4096  # characters; a longer element doubles before it is tried again; our choice
+FEED_BYTES: Final = 64 * 1024  # bytes of a listing that are decoded before others get a turn; our choice
+RETRY_BYTES: Final = 4096  # bytes; a longer element doubles before it is tried again; our choice
+CUT_BYTES: Final = FEED_BYTES + RETRY_BYTES  # bytes of elements that are parsed as one; our choice
+MAX_VALUE_CHARS: Final = 1024 * 1024  # characters of one element or member of an answer; our choice
+MAX_VALUE_PARTS: Final = 10_000  # values in one that is longer than CUT_BYTES, about 3 ms; our choice
+MAX_MEMBERS: Final = 1_000  # members beside the clients; our choice
+CUT_TRIES: Final = 3  # boundaries from the last one on, before elements are read one by one; our choice
 ROUND_COUNTS: Final = (100, 200, 250, 500, 1000, 2000, 5000, 10000)  # lengths that look like a silent cap; our choice
-FEED_BYTES: Final = 64 * 1024  # bytes that are decoded at once before others get a turn; our choice
 PAGE_IDS: Final = 1_000  # clients of the pages before who are not handed on again; our choice
 PAGES_REMEMBERED: Final = 100  # of the latest pages, none of which is asked for again; our choice
 PAGE_URL_CHARS: Final = 8_000  # characters of the address of a further page; our choice: servers take 8 KB at most
 PAGE_DIGITS: Final = 10  # of a page's number that is written as text, fewer than so many; our choice
+SHARED_IDS: Final = 1_000  # campaign ids that one listing shares among its clients; our choice
+MAX_NESTING: Final = 200  # objects and lists in each other, in one answer; our choice
+MAX_ITEM_CHARS: Final = 16 * 1024 * 1024  # characters of one element of a list in a file; our choice
 DRIFT_MOST_TOLD: Final = 100  # paths beyond the API page that one handle tells of; our choice
 
 # The command

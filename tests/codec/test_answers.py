@@ -15,12 +15,13 @@ from onboard360_async.codec.answers import (
     decode_json,
     encode_client,
     encode_json,
-    kind_of,
 )
+from onboard360_async.codec.structure import kind_of
 from onboard360_async.errors import DecodeError
 from onboard360_async.models import Campaign, Client, NewClient
 from tests.page import ADD_ANSWER, CAMPAIGNS_ANSWER
 
+pytestmark = pytest.mark.usefixtures("either_parser")
 CLIENT = json.loads(ADD_ANSWER)["client"]
 CAMPAIGN = json.loads(CAMPAIGNS_ANSWER)["campaigns"][0]
 

@@ -1,0 +1,127 @@
+"""Decoded values to models: one strict converter of cattrs, and the path of what is wrong.
+
+Knows no JSON and no answer. What the API page does not name is kept in `extra` and never breaks a call; what it names
+and is not what it says is a DecodeError with the path of the bad value, never the value itself.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from itertools import islice
+from typing import Any, Final, TypeVar
+
+from attrs import evolve
+from cattrs import Converter, transform_error
+from cattrs.gen import make_dict_structure_fn, override
+
+from onboard360_async.codec import building
+from onboard360_async.codec.times import utc_time
+from onboard360_async.errors import DecodeError
+from onboard360_async.models import Campaign, Client
+
+__all__ = ["add_clients", "kind_of", "structure"]
+
+Model = TypeVar("Model", Campaign, Client)
+
+
+def _text(value: object, _: object) -> str:
+    # cattrs' own hook would turn `null` into "None" without a word.
+    if type(value) is not str:
+        raise TypeError(f"expected text, found {kind_of(value)}")
+    return value
+
+
+def _time(value: object, _: object) -> datetime:
+    if type(value) is not str:
+        raise TypeError(f"expected a time as text, found {kind_of(value)}")
+    return utc_time(value)
+
+
+def kind_of(value: object) -> str:
+    """What a decoded value is, in words; never the value itself."""
+    names = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _keeping_extra(model: type[Model], converter: Converter) -> Callable[[object, object], Model]:
+    """Structure `model`, and put what the API page does not name into its `extra`."""
+    known = building.names_of(model)
+    structure = make_dict_structure_fn(model, converter, extra=override(omit=True))
+
+    def hook(value: object, _: object) -> Model:
+        if type(value) is not dict:
+            raise TypeError(f"expected an object, found {kind_of(value)}")
+        built = structure(value, model)
+        return built if value.keys() <= known else evolve(built, extra=building.extra_of(value, known))
+
+    return hook
+
+
+def _converter(*, detailed: bool) -> Converter:
+    converter = Converter(detailed_validation=detailed)
+    converter.register_structure_hook(str, _text)
+    converter.register_structure_hook(datetime, _time)
+    converter.register_structure_hook(Campaign, _keeping_extra(Campaign, converter))
+    converter.register_structure_hook(Client, _keeping_extra(Client, converter))
+    return converter
+
+
+def _clients(values: Any, _: object) -> list[Client]:
+    clients: list[Client] = []
+    building.build(values, clients, {})
+    return clients
+
+
+_FAST: Final = _converter(detailed=False)
+_FAST.register_structure_hook(Client, lambda value, kind: _clients((value,), kind)[0])
+_FAST.register_structure_hook_func(lambda kind: kind == list[Client], _clients)
+_EXACT: Final = _converter(detailed=True)  # slower; asked only after _FAST has refused: it decides, and names the path
+
+
+def structure(value: object, model: Any, path: str) -> Any:
+    """The model of a decoded value; DecodeError with the path of what is wrong in it."""
+    try:
+        return _FAST.structure(value, model)
+    except Exception:  # noqa: BLE001 - whatever it was, the exact converter says it again, with its path
+        return _exactly(value, model, path)
+
+
+def add_clients(items: list[Any], into: list[Client], first: int, shared: dict[str, str]) -> bool:
+    """Append the clients of items of a listing; DecodeError names the first that is none, those before are appended.
+
+    Whether any of them has something in `extra`. `first` is the place in the listing of the first item; `shared` is
+    what `build` keeps between two calls.
+    """
+    before, has_extra = len(into), False
+    while (done := len(into) - before) < len(items):
+        try:
+            has_extra |= building.build(islice(items, done, None), into, shared)
+        except Exception:  # noqa: BLE001 - as above
+            has_extra = True  # perhaps: of those before it nothing was told
+            number = len(into) - before
+            into.append(_exactly(items[number], Client, f"$.clients[{first + number}]"))
+    return has_extra
+
+
+def _exactly(value: object, model: Any, path: str) -> Any:
+    try:
+        return _EXACT.structure(value, model)
+    except Exception as error:  # noqa: BLE001 - cattrs raises groups and plain errors alike
+        fault = _fault(error, value, model, path)
+    raise fault
+
+
+def _explain(error: BaseException, _: object = None) -> str:
+    # Never cattrs' own words: they may show the value, which may be a person's.
+    if isinstance(error, KeyError):
+        return "required, and not there"
+    return str(error) if isinstance(error, TypeError | ValueError) else type(error).__name__
+
+
+def _fault(error: Exception, value: object, model: Any, path: str) -> DecodeError:
+    if model is Client and type(value) is dict and "created_at" not in value:
+        return DecodeError("required, and not there", f"{path}.created_at")  # the one that models lets look optional
+    faults = transform_error(error, path, _explain)
+    message, _, where = faults[0].rpartition(" @ ")
+    if len(faults) > 1:
+        message += f" (and {len(faults) - 1} more in the same answer)"
+    return DecodeError(message, where)
