@@ -239,7 +239,9 @@ async def _making(rounds: int, handles: int) -> Table:
     base = next((name for name in took if name.startswith("requests")), "aiohttp.ClientSession")
     rows = []
     for name, each in took.items():
-        target, note = (f"<= {MAKING_MOST_MS:g} ms", "connects when first used") if name.startswith("ours") else ("", "")
+        target, note = (
+            (f"<= {MAKING_MOST_MS:g} ms", "connects when first used") if name.startswith("ours") else ("", "")
+        )
         rows.append(Row(name, median(each), beside(took, name, base), target, note))
     told = f"Making a handle: CPU, median of {rounds} interleaved rounds of {handles}"
     return Table("making", told, "ms", tuple(rows), base)

@@ -36,6 +36,7 @@ NAMES: Final[Mapping[str, str]] = {
     "generated": "openapi-python-client",
 }  # fmt: skip
 TARGETS: Final = {"ours": f"<= {MOST}", "ours-uvloop": f"<= {MOST_UVLOOP:.2f}"}
+COUNTED_OF: Final = ("raw", "usual", "ours")
 KINDS: Final = {"get": "List campaigns (GET)", "post": "Add a client (POST)"}
 
 
@@ -50,7 +51,14 @@ def generate(names: Iterable[str]) -> Iterator[dict[str, str]]:
         settings.write_text("post_hooks: []\n")
         document = ROOT / "onboard360_async" / "sandbox" / "openapi.json"
         command = [sys.executable, "-m", "openapi_python_client", "generate", "--meta", "none"]
-        where = ["--path", document, "--config", settings, "--output-path", Path(folder) / "generated_client"]
+        where: list[str | Path] = [
+            "--path",
+            document,
+            "--config",
+            settings,
+            "--output-path",
+            Path(folder) / "generated_client",
+        ]
         subprocess.run([*command, *where], check=True, capture_output=True)
         path = os.pathsep.join(filter(None, (folder, os.environ.get("PYTHONPATH"))))
         yield {**os.environ, "PYTHONPATH": path}
@@ -80,7 +88,7 @@ def cpu(hired: Mapping[str, Worker], *, rounds: int, requests: int) -> Iterator[
 def counted(hired: Mapping[str, Worker], what: str, title: str, most: float, *, requests: int) -> Iterator[Table]:
     """What can be counted in a request, ours beside raw aiohttp; it hardly differs from time to time."""
     for kind, of in KINDS.items():
-        figures = {name: _per_call(hired[name], what, kind, requests) for name in ("raw", "usual", "ours")}
+        figures = {name: _per_call(hired[name], what, kind, requests) for name in COUNTED_OF}
         rows = (
             Row(NAMES[name], figure, figure / figures["raw"], f"<= {most}" if name == "ours" else "")
             for name, figure in figures.items()
@@ -101,7 +109,7 @@ def tables(arguments: Sequence[str] = ()) -> list[Table]:
     options.add_argument("--only", choices=("cpu", "allocated", "python"))
     options.add_argument("--clients", nargs="+", choices=CLIENTS, default=list(CLIENTS), help="beside `raw`, which is")
     asked = options.parse_args(arguments)
-    names = present(dict.fromkeys(("raw", *asked.clients)) if "raw" not in asked.clients else asked.clients)
+    names = [name for name in present(CLIENTS) if name == "raw" or name in asked.clients]
     made: list[Table] = []
     with bare_server() as server, generate(names) as env:
         commands = {name: ("-m", "benchmarks.callers", name, server.url) for name in names}
@@ -109,7 +117,7 @@ def tables(arguments: Sequence[str] = ()) -> list[Table]:
             with workers(commands, env) as hired:
                 made += cpu(hired, rounds=asked.rounds, requests=asked.requests)
         # Others for what is counted: whoever was traced once is not timed again.
-        few = {name: commands.get(name, ("-m", "benchmarks.callers", name, server.url)) for name in ("raw", "usual", "ours")}
+        few = {name: ("-m", "benchmarks.callers", name, server.url) for name in COUNTED_OF}
         with workers(few, env) as hired:
             if asked.only in (None, "python"):
                 what = "Python functions called, and coroutines that went on"

@@ -23,6 +23,7 @@ class Worker:
     """The process of one way."""
 
     def __init__(self, command: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        self._command = " ".join(command)
         self._process = subprocess.Popen(
             [sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env
         )
@@ -33,7 +34,7 @@ class Worker:
         assert self._process.stdout is not None
         print(*words, file=self._process.stdin, flush=True)
         if not (line := self._process.stdout.readline()):
-            raise RuntimeError(f"{self._process.args} ended at {words}")
+            raise RuntimeError(f"{self._command} ended at {words}")
         return json.loads(line)
 
     def end(self) -> None:

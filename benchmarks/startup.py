@@ -64,7 +64,7 @@ PROGRAMS: Final = (
     Program("pass", ("-c", "pass")),
     _importing("import onboard360_async", most_ms=MOST_MS),
     _importing("import onboard360_async.webhooks", most_ms=MOST_MS),
-    _importing("from onboard360_async.webhooks import WebhookVerifier", name="... with the verifier", most_ms=MOST_MS),
+    _importing("from onboard360_async.webhooks import WebhookVerifier", name="... with the verifier"),
     _importing("from onboard360_async import AsyncOnboard360", name="... AsyncOnboard360"),
     _importing(HANDLES, name="... AsyncOnboard360, Onboard360"),
     _importing(OURS_ALONE),
@@ -123,7 +123,9 @@ def _measured(name: str, title: str, programs: Sequence[Program], base: str, rou
         note = f"{median(wall[program.name]):4.0f} ms by the clock{memory}"
         ratio = beside(cpu, program.name, base)
         rows.append(Row(program.name, median(cpu[program.name]), ratio, _target(program), note))
-    return Table(name, f"{title}: CPU of a whole process, median of {rounds} interleaved rounds", "ms", tuple(rows), base)
+    return Table(
+        name, f"{title}: CPU of a whole process, median of {rounds} interleaved rounds", "ms", tuple(rows), base
+    )
 
 
 def _target(program: Program) -> str:

@@ -1,0 +1,282 @@
+"""`python3 dev bench scale`: many keys in one process, each with a handle and a budget of its own, over one pool.
+
+A service with 10, 100, 1,000 and 10,000 customers, each of whom has a job that always wants the next request: their
+budgets alone pace them. 10,000 keys at 100 a minute would be 16,500 requests a second, more than one machine serves; so
+the minute is stretched until all keys together make as many a second as are told in the table, the same for every
+number of keys. The sandbox, which limits every key in the same way, is a process of its own on another core; beside it,
+in the same run, an aiolimiter for each key and raw aiohttp. CPU is counted when every key has had its first requests,
+in slices, of which the median is told. Then what a key takes in memory, by tracemalloc, with two requests made.
+Options: --keys, --rate, --seconds (that are measured), --only cpu|memory.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gc
+import json
+import subprocess
+import sys
+import time
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from attrs import frozen
+
+from benchmarks.bare import ROOT, bare_server, pin
+from benchmarks.table import Row, Table, print_all
+
+__all__ = ["CLIENTS", "main", "minute_s", "tables", "told"]
+
+KEYS, RATE, SECONDS, SLICES = (10, 100, 1_000, 10_000), 400, 8.0, 8
+LIMIT, BURST = 100, 2  # requests of a key in a stretched minute, and at once (the smallest there is)
+SETTLING_S = 1.0  # after the last key began
+FLAT = 1.15  # the most that a request may take beside one of the fewest keys; our reading of "flat"
+FIRST, WARM = "sk_test_first", 2  # what is made but once is made for this key, with so many requests
+OURS, PEER = "ours", "aiolimiter + aiohttp"
+_SANDBOX: Final = """
+import json, sys
+from benchmarks.bare import pin
+from onboard360_async.sandbox import Sandbox
+pin(-1)
+keys, window_s = json.loads(sys.stdin.readline())
+with Sandbox(limit=100, window_s=window_s, api_keys=keys) as sandbox:
+    print(sandbox.url, flush=True)
+    sys.stdin.read()
+    print(sandbox.refused)
+"""
+
+Call = Callable[[], Awaitable[object]]
+Caller = Callable[[str], Call]  # of a key
+
+
+def names(keys: int) -> list[str]:
+    """So many keys, without the first."""
+    return [f"sk_test_{number}" for number in range(keys)]
+
+
+def minute_s(keys: int, rate: float) -> float:
+    """How long the minute must be for so many keys to make that many requests a second together."""
+    return LIMIT * keys / rate
+
+
+# --- the clients: what makes the call of a key ---
+
+
+@contextlib.asynccontextmanager
+async def _ours(url: str, window_s: float) -> AsyncIterator[Caller]:
+    """As a service would: one handle, and a light copy for each customer; budgets are the process's own, by key."""
+    from onboard360_async import settings
+
+    for name, value in (("WINDOW_S", window_s), ("BURST", BURST)):
+        setattr(settings, name, value)  # before anything has read them as its default
+    from onboard360_async import AsyncOnboard360
+
+    async with AsyncOnboard360(FIRST, base_url=url) as api:
+        yield lambda key: api.with_options(api_key=key).list_campaigns
+
+
+@contextlib.asynccontextmanager
+async def _peer(url: str, window_s: float) -> AsyncIterator[Caller]:
+    """What one writes by hand."""
+    import aiohttp
+    from aiolimiter import AsyncLimiter
+
+    address, limiters = f"{url}/api/v1/campaigns", dict[str, AsyncLimiter]()
+    connector = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+
+        def caller(key: str) -> Call:
+            limiters[key] = AsyncLimiter(BURST, BURST * window_s / LIMIT)
+            headers = {"Authorization": f"Bearer {key}"}
+
+            async def call() -> object:
+                async with limiters[key], session.get(address, headers=headers) as answer:
+                    body = await answer.read()
+                    return json.loads(body) if answer.status == 200 else None  # a 429 is the sandbox's to count
+
+            return call
+
+        yield caller
+
+
+CLIENTS: Final[Mapping[str, Callable[..., contextlib.AbstractAsyncContextManager[Caller]]]] = {
+    OURS: _ours, PEER: _peer,
+}  # fmt: skip
+
+
+# --- at work, in a process of its own: python -m benchmarks.scale WHAT, and a line of JSON ---
+
+
+@frozen(kw_only=True)
+class Job:
+    """What is measured."""
+
+    client: str
+    url: str
+    keys: int
+    rate: float
+    seconds: float
+
+
+async def _cpu(job: Job) -> dict[str, object]:
+    """Microseconds of a request, by slice; how many there were; what a key took in resident kilobytes."""
+    done = 0
+    async with CLIENTS[job.client](job.url, minute_s(job.keys, job.rate)) as caller:
+        await caller(FIRST)()
+        gc.collect()
+        before_kb = _resident_kb()
+        calls = [caller(key) for key in names(job.keys)]
+
+        async def serve(number: int, call: Call) -> None:
+            nonlocal done
+            await asyncio.sleep(number / job.rate)
+            while True:
+                await call()
+                done += 1
+
+        jobs = [asyncio.create_task(serve(number, call)) for number, call in enumerate(calls)]
+        await asyncio.sleep(job.keys / job.rate + SETTLING_S)
+        slices, began_at = [], done
+        for _ in range(SLICES):
+            began, began_cpu = done, time.process_time()
+            await asyncio.sleep(job.seconds / SLICES)
+            slices.append((time.process_time() - began_cpu) / max(1, done - began) * 1e6)
+        requests = done - began_at
+        gc.collect()
+        resident_kb = _resident_kb() - before_kb
+        for each in jobs:
+            each.cancel()
+        ended = await asyncio.gather(*jobs, return_exceptions=True)
+    failed = [repr(error) for error in ended if not isinstance(error, asyncio.CancelledError)]
+    assert not failed, failed[0]
+    return {"slices": slices, "requests": requests, "resident": resident_kb / job.keys}
+
+
+async def _memory(job: Job) -> dict[str, object]:
+    """Bytes of a key: with nothing asked yet, and with two requests made and nothing under way."""
+    async with CLIENTS[job.client](job.url, 60.0) as caller:
+        for _ in range(WARM):
+            await caller(FIRST)()
+        tracemalloc.start()
+        try:
+            began = _allocated()
+            calls = [caller(key) for key in names(job.keys)]
+            made = _allocated() - began
+            for _ in range(BURST):
+                for call in calls:
+                    await call()
+            used = _allocated() - began
+        finally:
+            tracemalloc.stop()
+    return {"made": made / job.keys, "used": used / job.keys}
+
+
+def _allocated() -> int:
+    gc.collect()
+    return tracemalloc.get_traced_memory()[0]
+
+
+def _resident_kb() -> float:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmRSS"):
+                return float(line.split()[1])
+    return 0.0
+
+
+# --- the tables ---
+
+
+@contextlib.contextmanager
+def _sandbox(keys: int, rate: float, refused: list[int]) -> Iterator[str]:
+    """One that serves so many keys; it tells in the end how many requests it refused."""
+    command = [sys.executable, "-c", _SANDBOX]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        print(json.dumps([[FIRST, *names(keys)], minute_s(keys, rate)]), file=process.stdin, flush=True)
+        yield process.stdout.readline().strip()
+        refused.append(int(process.communicate()[0]))
+
+
+def told(what: str, job: Job) -> Any:
+    """What a process of its own finds out."""
+    order = json.dumps([what, job.client, job.url, job.keys, job.rate, job.seconds])
+    command = [sys.executable, "-m", "benchmarks.scale", order]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout)
+
+
+def _cpu_tables(many: Sequence[int], rate: float, seconds: float) -> Iterator[Table]:
+    took: dict[str, dict[int, Any]] = {client: {} for client in CLIENTS}
+    for keys in many:
+        for client in CLIENTS:
+            refused: list[int] = []
+            with _sandbox(keys, rate, refused) as url:
+                took[client][keys] = told("cpu", Job(client=client, url=url, keys=keys, rate=rate, seconds=seconds))
+            took[client][keys]["refused"] = refused[0]
+    for client, by_keys in took.items():
+        rows = []
+        least = median(by_keys[many[0]]["slices"])
+        for keys, found in by_keys.items():
+            micros, pace = median(found["slices"]), LIMIT / minute_s(keys, rate) * 60
+            target = f"<= {FLAT}" if client == OURS and keys != many[0] else ""
+            beside = f"{micros / median(took[PEER][keys]['slices']):.2f} x the peer; " if client == OURS else ""
+            note = (
+                f"{beside}each {pace:,.4g} a minute; {found['requests'] / seconds:,.0f} in a second, "
+                f"{found['refused']} x 429; {found['resident']:,.1f} KB resident a key"
+            )
+            rows.append(Row(f"{keys:,} keys", micros, micros / least, target, note))
+        title = f"{client}: CPU of a request at {rate:g} in a second of all keys, median of {SLICES} slices"
+        name = "cpu" if client == OURS else "cpu-peer"
+        yield Table(name, title, "µs", tuple(rows), f"{many[0]:,} keys")
+
+
+def _memory_tables(many: Sequence[int]) -> Iterator[Table]:
+    for client in CLIENTS:
+        rows = []
+        with bare_server() as server:
+            found = {
+                keys: told("memory", Job(client=client, url=server.url, keys=keys, rate=0, seconds=0)) for keys in many
+            }
+        for keys, each in found.items():
+            target = f"<= {FLAT}" if client == OURS and keys != many[0] else ""
+            note = f"{each['made'] / 1024:.2f} KiB before its first request"
+            rows.append(Row(f"{keys:,} keys", each["used"] / 1024, each["used"] / found[many[0]]["used"], target, note))
+        name = "memory" if client == OURS else "memory-peer"
+        title = f"{client}: memory of a key that made {BURST} requests, its handle included"
+        yield Table(name, title, "KiB", tuple(rows), f"{many[0]:,} keys")
+
+
+def tables(arguments: Sequence[str] = ()) -> list[Table]:
+    """All of them."""
+    options = argparse.ArgumentParser(prog="python3 dev bench scale", description=(__doc__ or "").partition("\n")[0])
+    options.add_argument("--keys", type=int, nargs="+", default=KEYS)
+    options.add_argument("--rate", type=float, default=RATE, help="requests in a second, of all keys together")
+    options.add_argument("--seconds", type=float, default=SECONDS, help="that are measured, for each number of keys")
+    options.add_argument("--only", choices=("cpu", "memory"))
+    asked = options.parse_args(arguments)
+    made: list[Table] = []
+    if asked.only in (None, "cpu"):
+        made += _cpu_tables(asked.keys, asked.rate, asked.seconds)
+    if asked.only in (None, "memory"):
+        made += _memory_tables(asked.keys)
+    return made
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print them."""
+    print_all(tables(arguments))
+
+
+def _work(order: str) -> None:
+    what, client, url, keys, rate, seconds = json.loads(order)
+    job = Job(client=client, url=url, keys=keys, rate=rate, seconds=seconds)
+    print(json.dumps(asyncio.run(_cpu(job) if what == "cpu" else _memory(job))))
+
+
+if __name__ == "__main__":
+    pin(0)
+    _work(sys.argv[1])
