@@ -112,4 +112,6 @@ def _is_ours(row: Row) -> bool:
 
 
 def _figure(value: float) -> str:
-    return f"{value:,.0f}" if value >= 20 else f"{value:.2g}"
+    if value >= 20:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 1 else f"{value:.2f}"

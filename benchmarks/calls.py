@@ -32,7 +32,8 @@ BASE: Final = "raw aiohttp + json"
 NAMES: Final[Mapping[str, str]] = {
     "floor": "floor: asyncio.Protocol + json", "raw": BASE, "usual": "aiohttp as usually written",
     "ours": "ours", "raw-uvloop": "raw aiohttp + json, uvloop", "ours-uvloop": "ours, uvloop",
-    "stripe": "stripe's transport, aiohttp", "httpx": "httpx.AsyncClient", "requests": "requests, blocking",
+    "stripe": "stripe's transport, aiohttp",
+    "stripe-client": "stripe's client, aiohttp", "httpx": "httpx.AsyncClient", "requests": "requests, blocking",
     "generated": "openapi-python-client",
 }  # fmt: skip
 TARGETS: Final = {"ours": f"<= {MOST}", "ours-uvloop": f"<= {MOST_UVLOOP:.2f}"}

@@ -1,12 +1,12 @@
 """`python3 dev bench scale`: many keys in one process, each with a handle and a budget of its own, over one pool.
 
 A service with 10, 100, 1,000 and 10,000 customers, each of whom has a job that always wants the next request: their
-budgets alone pace them. 10,000 keys at 100 a minute would be 16,500 requests a second, more than one machine serves; so
+budgets alone pace them. 10,000 keys at 100 a minute would be 16,667 requests a second, more than one machine serves; so
 the minute is stretched until all keys together make as many a second as are told in the table, the same for every
-number of keys. The sandbox, which limits every key in the same way, is a process of its own on another core; beside it,
-in the same run, an aiolimiter for each key and raw aiohttp. CPU is counted when every key has had its first requests,
-in slices, of which the median is told. Then what a key takes in memory, by tracemalloc, with two requests made.
-Options: --keys, --rate, --seconds (that are measured), --only cpu|memory.
+number of keys. The sandbox, which limits every key in the same way, is a process of its own on another core. At the
+same time, at a sandbox of its own, a peer does the same: an aiolimiter for each key, and raw aiohttp. CPU is counted
+when every key has had its first requests, in slices, of which the median is told. Then what a key takes in memory, by
+tracemalloc, with two requests made. Options: --keys, --rate, --seconds (that are measured), --only cpu|memory.
 """
 
 import argparse
@@ -14,11 +14,13 @@ import asyncio
 import contextlib
 import gc
 import json
+import random
 import subprocess
 import sys
 import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -30,7 +32,7 @@ from benchmarks.table import Row, Table, print_all
 
 __all__ = ["CLIENTS", "main", "minute_s", "tables", "told"]
 
-KEYS, RATE, SECONDS, SLICES = (10, 100, 1_000, 10_000), 400, 8.0, 8
+KEYS, RATE, SECONDS, SLICES = (10, 100, 1_000, 10_000), 300, 8.0, 8
 LIMIT, BURST = 100, 2  # requests of a key in a stretched minute, and at once (the smallest there is)
 SETTLING_S = 1.0  # after the last key began
 FLAT = 1.15  # the most that a request may take beside one of the fewest keys; our reading of "flat"
@@ -130,15 +132,17 @@ async def _cpu(job: Job) -> dict[str, object]:
         before_kb = _resident_kb()
         calls = [caller(key) for key in names(job.keys)]
 
-        async def serve(number: int, call: Call) -> None:
+        async def serve(after_s: float, call: Call) -> None:
             nonlocal done
-            await asyncio.sleep(number / job.rate)
+            await asyncio.sleep(after_s)
             while True:
                 await call()
                 done += 1
 
-        jobs = [asyncio.create_task(serve(number, call)) for number, call in enumerate(calls)]
-        await asyncio.sleep(job.keys / job.rate + SETTLING_S)
+        # They begin at any time of a cycle: in even steps, some numbers of keys would wake the loop less often.
+        dice, cycle_s = random.Random(0), job.keys / job.rate
+        jobs = [asyncio.create_task(serve(dice.uniform(0.0, cycle_s), call)) for call in calls]
+        await asyncio.sleep(cycle_s + SETTLING_S)
         slices, began_at = [], done
         for _ in range(SLICES):
             began, began_cpu = done, time.process_time()
@@ -209,14 +213,22 @@ def told(what: str, job: Job) -> Any:
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout)
 
 
+def _paced(client: str, keys: int, rate: float, seconds: float) -> Any:
+    """What a client finds out at a sandbox of its own."""
+    refused: list[int] = []
+    with _sandbox(keys, rate, refused) as url:
+        found = told("cpu", Job(client=client, url=url, keys=keys, rate=rate, seconds=seconds))
+    return {**found, "refused": refused[0]}
+
+
 def _cpu_tables(many: Sequence[int], rate: float, seconds: float) -> Iterator[Table]:
     took: dict[str, dict[int, Any]] = {client: {} for client in CLIENTS}
     for keys in many:
-        for client in CLIENTS:
-            refused: list[int] = []
-            with _sandbox(keys, rate, refused) as url:
-                took[client][keys] = told("cpu", Job(client=client, url=url, keys=keys, rate=rate, seconds=seconds))
-            took[client][keys]["refused"] = refused[0]
+        # At the same time, so that whatever else the machine does then is there for both.
+        with ThreadPoolExecutor() as pool:
+            found = pool.map(lambda client, keys=keys: _paced(client, keys, rate, seconds), CLIENTS)
+            for client, each in zip(CLIENTS, found, strict=True):
+                took[client][keys] = each
     for client, by_keys in took.items():
         rows = []
         least = median(by_keys[many[0]]["slices"])
