@@ -70,7 +70,7 @@ def draw(folder: Path, benchmark: str) -> list[str]:
         for number, (axes, (table, says)) in enumerate(
             zip([every] if len(panels) == 1 else every, panels, strict=True)
         ):
-            _draw(axes, table, says, named=number == 0 or _names(table) != _names(panels[0][0]))
+            _draw(axes, _in_order(table, panels[0][0]), says, named=number == 0)
         for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
             written.append(f"{picture.name}.{kind}")
             figure.savefig(folder / written[-1], dpi=180, metadata=metadata)
@@ -78,13 +78,14 @@ def draw(folder: Path, benchmark: str) -> list[str]:
     return written
 
 
-def _names(table: Table) -> list[str]:
-    return [row.name for row in table.rows]
+def _in_order(table: Table, first: Table) -> list[Row]:
+    """The shortest bar of the first panel on top, in every panel: they share their names."""
+    by_name = {row.name: row for row in table.rows}
+    return [by_name[row.name] for row in sorted(first.rows, key=lambda row: row.value)]
 
 
-def _draw(axes: Any, table: Table, says: str, *, named: bool) -> None:
+def _draw(axes: Any, rows: Sequence[Row], says: str, *, named: bool) -> None:
     """One panel: a bar for each row, in their order, ours in colour; the figure stands at the bar's end."""
-    rows: Sequence[Row] = table.rows
     most = max(row.value for row in rows)
     places = range(len(rows))
     axes.barh(
@@ -93,7 +94,7 @@ def _draw(axes: Any, table: Table, says: str, *, named: bool) -> None:
     for place, row in zip(places, rows, strict=True):
         weight, colour = ("bold", OURS) if _is_ours(row) else ("normal", INK)
         axes.text(row.value + most * 0.02, place, _figure(row.value), va="center", weight=weight, color=colour)
-    axes.set_yticks(places, _names(table) if named else [""] * len(rows))
+    axes.set_yticks(places, [row.name for row in rows] if named else [""] * len(rows))
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_weight("bold" if _is_ours(row) else "normal")
         label.set_color(OURS if _is_ours(row) else INK)

@@ -102,7 +102,8 @@ def _print_stall() -> table.Table:
             most = max(most, *(outcome.refused for outcome in outcomes))
         print(f"{client.name:<36}{cells[0]:>10}{cells[1]:>10}", flush=True)
         rows.append(table.Row(client.name, most, note=" and ".join(cells)))
-    return table.Table("stalled", "429s after a stalled network, the most of all runs", "429s", tuple(rows))
+    print(flush=True)
+    return table.Table("stalled", "429s after a stalled network, the most of all runs", "429s", tuple(rows), told=True)
 
 
 def _told(client: Client, row: Row) -> table.Row:
@@ -133,4 +134,4 @@ def tables() -> list[table.Table]:
         print_row(client, row, list(SERVERS))
         rows.append(_told(client, row))
     title = f"429s of {job.requests} requests, the most of all runs, over all ways to cut a minute"
-    return [table.Table("matrix", title, "429s", tuple(rows)), _print_stall()]
+    return [table.Table("matrix", title, "429s", tuple(rows), told=True), _print_stall()]

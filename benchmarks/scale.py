@@ -6,7 +6,7 @@ the minute is stretched until all keys together make as many a second as are tol
 number of keys. The sandbox, which limits every key in the same way, is a process of its own on another core. At the
 same time, at a sandbox of its own, a peer does the same: an aiolimiter for each key, and raw aiohttp. CPU is counted
 when every key has had its first requests, in slices, of which the median is told. Then what a key takes in memory, by
-tracemalloc, with two requests made. Options: --keys, --rate, --seconds (that are measured), --only cpu|memory.
+tracemalloc, with a request made. Options: --keys, --rate, --seconds (that are measured), --only cpu|memory.
 """
 
 import argparse
@@ -28,11 +28,12 @@ from typing import Any, Final
 from attrs import frozen
 
 from benchmarks.bare import ROOT, bare_server, pin
+from benchmarks.orders import beside
 from benchmarks.table import Row, Table, print_all
 
 __all__ = ["CLIENTS", "main", "minute_s", "tables", "told"]
 
-KEYS, RATE, SECONDS, SLICES = (10, 100, 1_000, 10_000), 300, 8.0, 8
+KEYS, RATE, SECONDS, SLICES = (10, 100, 1_000, 10_000), 300, 6.0, 6
 LIMIT, BURST = 100, 2  # requests of a key in a stretched minute, and at once (the smallest there is)
 SETTLING_S = 1.0  # after the last key began
 FLAT = 1.15  # the most that a request may take beside one of the fewest keys; our reading of "flat"
@@ -160,7 +161,7 @@ async def _cpu(job: Job) -> dict[str, object]:
 
 
 async def _memory(job: Job) -> dict[str, object]:
-    """Bytes of a key: with nothing asked yet, and with two requests made and nothing under way."""
+    """Bytes of a key: with nothing asked yet, and with one request made and nothing under way."""
     async with CLIENTS[job.client](job.url, 60.0) as caller:
         for _ in range(WARM):
             await caller(FIRST)()
@@ -169,9 +170,8 @@ async def _memory(job: Job) -> dict[str, object]:
             began = _allocated()
             calls = [caller(key) for key in names(job.keys)]
             made = _allocated() - began
-            for _ in range(BURST):
-                for call in calls:
-                    await call()
+            for call in calls:
+                await call()
             used = _allocated() - began
         finally:
             tracemalloc.stop()
@@ -230,20 +230,29 @@ def _cpu_tables(many: Sequence[int], rate: float, seconds: float) -> Iterator[Ta
             for client, each in zip(CLIENTS, found, strict=True):
                 took[client][keys] = each
     for client, by_keys in took.items():
-        rows = []
         least = median(by_keys[many[0]]["slices"])
-        for keys, found in by_keys.items():
-            micros, pace = median(found["slices"]), LIMIT / minute_s(keys, rate) * 60
-            target = f"<= {FLAT}" if client == OURS and keys != many[0] else ""
-            beside = f"{micros / median(took[PEER][keys]['slices']):.2f} x the peer; " if client == OURS else ""
+        rows = []
+        for keys, told_of in by_keys.items():
+            micros, pace = median(told_of["slices"]), LIMIT / minute_s(keys, rate) * 60
             note = (
-                f"{beside}each {pace:,.4g} a minute; {found['requests'] / seconds:,.0f} in a second, "
-                f"{found['refused']} x 429; {found['resident']:,.1f} KB resident a key"
+                f"each {pace:,.4g} a minute; {told_of['requests'] / seconds:,.0f} in a second, "
+                f"{told_of['refused']} x 429; {told_of['resident']:,.1f} KB resident a key"
             )
-            rows.append(Row(f"{keys:,} keys", micros, micros / least, target, note))
+            rows.append(Row(f"{keys:,} keys", micros, micros / least, note=note))
         title = f"{client}: CPU of a request at {rate:g} in a second of all keys, median of {SLICES} slices"
-        name = "cpu" if client == OURS else "cpu-peer"
-        yield Table(name, title, "µs", tuple(rows), f"{many[0]:,} keys")
+        yield Table("cpu" if client == OURS else "cpu-peer", title, "µs", tuple(rows), f"{many[0]:,} keys")
+    yield _flatness(took, many)
+
+
+def _flatness(took: Mapping[str, Mapping[int, Any]], many: Sequence[int]) -> Table:
+    """What the machine was at is in the peer's figures, too: beside those ours can be compared between the lines."""
+    ratios = {keys: beside({client: took[client][keys]["slices"] for client in CLIENTS}, OURS, PEER) for keys in many}
+    rows = tuple(
+        Row(f"{keys:,} keys", ratio, ratio / ratios[many[0]], f"<= {FLAT}" if keys != many[0] else "")
+        for keys, ratio in ratios.items()
+    )
+    title = f"{OURS} beside {PEER}: CPU of a request in the same slices"
+    return Table("flat", title, "peer = 1", rows, f"{many[0]:,} keys")
 
 
 def _memory_tables(many: Sequence[int]) -> Iterator[Table]:
@@ -258,7 +267,7 @@ def _memory_tables(many: Sequence[int]) -> Iterator[Table]:
             note = f"{each['made'] / 1024:.2f} KiB before its first request"
             rows.append(Row(f"{keys:,} keys", each["used"] / 1024, each["used"] / found[many[0]]["used"], target, note))
         name = "memory" if client == OURS else "memory-peer"
-        title = f"{client}: memory of a key that made {BURST} requests, its handle included"
+        title = f"{client}: memory of a key that made a request, its handle included"
         yield Table(name, title, "KiB", tuple(rows), f"{many[0]:,} keys")
 
 

@@ -23,7 +23,7 @@ from benchmarks.table import Row, Table, print_all
 
 __all__ = ["PROGRAMS", "Program", "main", "run", "tables"]
 
-ROUNDS = 15
+ROUNDS = 11
 MOST_MS, MOST_BESIDE = 35, 1.05  # CPU; beside aiohttp, attrs, cattrs and aiolimiter alone; the targets
 OURS_ALONE: Final = "import aiohttp, attrs, cattrs, aiolimiter"
 _RESIDENT: Final = """
