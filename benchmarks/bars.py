@@ -32,7 +32,7 @@ class Picture:
 PICTURES: Final = {
     "calls": Picture(
         "request-path",
-        "CPU of one request, typed and inside the budget, beside clients without one",
+        "CPU of one request; ours alone asks a budget first",
         {"get": "List campaigns, µs", "post": "Add a client, µs"},
     ),
     "blocking": Picture(
