@@ -26,7 +26,7 @@ from benchmarks.table import Row, Table, print_all
 
 __all__ = ["CLIENTS", "main", "make", "tables"]
 
-ROUNDS, REQUESTS, MANY, HANDLES = 7, 1_600, 16, 20
+ROUNDS, REQUESTS, MANY, HANDLES = 5, 1_600, 16, 20
 TEN_THOUSAND: Final = 10_000
 # CPU beside requests and beside httpx, from one thread and from sixteen; the targets, as is the next.
 MOST: Final = {1: (0.45, 0.85), MANY: (0.25, 0.45)}

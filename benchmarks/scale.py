@@ -1,12 +1,15 @@
 """`python3 dev bench scale`: many keys in one process, each with a handle and a budget of its own, over one pool.
 
-A service with 10, 100, 1,000 and 10,000 customers, each of whom has a job that always wants the next request: their
-budgets alone pace them. 10,000 keys at 100 a minute would be 16,667 requests a second, more than one machine serves; so
-the minute is stretched until all keys together make as many a second as are told in the table, the same for every
-number of keys. The sandbox, which limits every key in the same way, is a process of its own on another core. At the
-same time, at a sandbox of its own, a peer does the same: an aiolimiter for each key, and raw aiohttp. CPU is counted
-when every key has had its first requests, in slices, of which the median is told. Then what a key takes in memory, by
-tracemalloc, with a request made. Options: --keys, --rate, --seconds (that are measured), --only cpu|memory.
+First as fast as it goes: one key after the other, budgets that never wait, a bare server that is never the limit, each
+client and number of keys in a process of its own, in interleaved rounds. That is where it shows whether it is flat.
+Then a service whose customers each have a job that always wants the next request, paced by their budgets alone. 10,000
+keys at 100 a minute would be 16,667 requests a second, more than one machine serves; so the minute is stretched until
+all keys together make as many a second as are told in the table, the same for every number of keys. The sandbox, which
+limits every key in the same way, is a process of its own on another core; at the same time, at a sandbox of its own, a
+peer does the same: an aiolimiter for each key, and raw aiohttp. CPU is counted when every key has had its first
+requests, in slices, of which the median is told; most of it is waking up, and how often that is depends on what else
+the machine does. Then what a key takes in memory, by tracemalloc, with a request made.
+Options: --keys, --rate, --seconds (that are measured), --only full|cpu|memory.
 """
 
 import argparse
@@ -21,6 +24,8 @@ import time
 import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
@@ -28,14 +33,16 @@ from typing import Any, Final
 from attrs import frozen
 
 from benchmarks.bare import ROOT, bare_server, pin
-from benchmarks.orders import beside
+from benchmarks.callers import AT_ONCE
+from benchmarks.orders import beside, interleaved, obey, workers
 from benchmarks.table import Row, Table, print_all
 
-__all__ = ["CLIENTS", "main", "minute_s", "tables", "told"]
+__all__ = ["CLIENTS", "command", "main", "minute_s", "tables", "told"]
 
 KEYS, RATE, SECONDS, SLICES = (10, 100, 1_000, 10_000), 300, 6.0, 6
 LIMIT, BURST = 100, 2  # requests of a key in a stretched minute, and at once (the smallest there is)
 SETTLING_S = 1.0  # after the last key began
+ROUNDS, REQUESTS = 5, 2_000  # of a turn, where nobody waits
 FLAT = 1.15  # the most that a request may take beside one of the fewest keys; our reading of "flat"
 FIRST, WARM = "sk_test_first", 2  # what is made but once is made for this key, with so many requests
 OURS, PEER = "ours", "aiolimiter + aiohttp"
@@ -51,6 +58,17 @@ with Sandbox(limit=100, window_s=window_s, api_keys=keys) as sandbox:
     print(sandbox.refused)
 """
 
+
+@frozen
+class Minute:
+    """What a key may do."""
+
+    limit: int = LIMIT
+    burst: int = BURST
+    window_s: float = 60.0
+
+
+ENDLESS: Final = Minute(1_000_000, 100_000, 1.0)  # nobody waits for it
 Call = Callable[[], Awaitable[object]]
 Caller = Callable[[str], Call]  # of a key
 
@@ -69,11 +87,11 @@ def minute_s(keys: int, rate: float) -> float:
 
 
 @contextlib.asynccontextmanager
-async def _ours(url: str, window_s: float) -> AsyncIterator[Caller]:
+async def _ours(url: str, minute: Minute) -> AsyncIterator[Caller]:
     """As a service would: one handle, and a light copy for each customer; budgets are the process's own, by key."""
     from onboard360_async import settings
 
-    for name, value in (("WINDOW_S", window_s), ("BURST", BURST)):
+    for name, value in (("LIMIT", minute.limit), ("WINDOW_S", minute.window_s), ("BURST", minute.burst)):
         setattr(settings, name, value)  # before anything has read them as its default
     from onboard360_async import AsyncOnboard360
 
@@ -82,7 +100,7 @@ async def _ours(url: str, window_s: float) -> AsyncIterator[Caller]:
 
 
 @contextlib.asynccontextmanager
-async def _peer(url: str, window_s: float) -> AsyncIterator[Caller]:
+async def _peer(url: str, minute: Minute) -> AsyncIterator[Caller]:
     """What one writes by hand."""
     import aiohttp
     from aiolimiter import AsyncLimiter
@@ -92,7 +110,7 @@ async def _peer(url: str, window_s: float) -> AsyncIterator[Caller]:
     async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
 
         def caller(key: str) -> Call:
-            limiters[key] = AsyncLimiter(BURST, BURST * window_s / LIMIT)
+            limiters[key] = AsyncLimiter(minute.burst, minute.burst * minute.window_s / minute.limit)
             headers = {"Authorization": f"Bearer {key}"}
 
             async def call() -> object:
@@ -127,7 +145,7 @@ class Job:
 async def _cpu(job: Job) -> dict[str, object]:
     """Microseconds of a request, by slice; how many there were; what a key took in resident kilobytes."""
     done = 0
-    async with CLIENTS[job.client](job.url, minute_s(job.keys, job.rate)) as caller:
+    async with CLIENTS[job.client](job.url, Minute(window_s=minute_s(job.keys, job.rate))) as caller:
         await caller(FIRST)()
         gc.collect()
         before_kb = _resident_kb()
@@ -162,7 +180,7 @@ async def _cpu(job: Job) -> dict[str, object]:
 
 async def _memory(job: Job) -> dict[str, object]:
     """Bytes of a key: with nothing asked yet, and with one request made and nothing under way."""
-    async with CLIENTS[job.client](job.url, 60.0) as caller:
+    async with CLIENTS[job.client](job.url, Minute()) as caller:
         for _ in range(WARM):
             await caller(FIRST)()
         tracemalloc.start()
@@ -181,6 +199,37 @@ async def _memory(job: Job) -> dict[str, object]:
 def _allocated() -> int:
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
+
+
+def _full(job: Job) -> None:
+    """Take orders: so many requests, sixteen at once, by one key after the other; microseconds of each."""
+    with asyncio.Runner() as runner:
+        opened = CLIENTS[job.client](job.url, ENDLESS)
+        caller = runner.run(_entered(opened))
+        calls = [caller(key) for key in names(job.keys)]
+        turns = cycle(calls)
+
+        async def make(many: int) -> float:
+            began, left = time.process_time(), islice(turns, many)
+
+            async def work() -> None:
+                for call in left:
+                    await call()
+
+            await asyncio.gather(*(work() for _ in range(AT_ONCE)))
+            return (time.process_time() - began) / many * 1e6
+
+        runner.run(make(job.keys))
+        obey(lambda order: runner.run(make(int(order[0]))))
+        runner.run(_left(opened))
+
+
+async def _entered(opened: contextlib.AbstractAsyncContextManager[Caller]) -> Caller:
+    return await opened.__aenter__()
+
+
+async def _left(opened: contextlib.AbstractAsyncContextManager[Caller]) -> None:
+    await opened.__aexit__(None, None, None)
 
 
 def _resident_kb() -> float:
@@ -206,11 +255,14 @@ def _sandbox(keys: int, rate: float, refused: list[int]) -> Iterator[str]:
         refused.append(int(process.communicate()[0]))
 
 
+def command(what: str, job: Job) -> tuple[str, ...]:
+    return "-m", "benchmarks.scale", json.dumps([what, job.client, job.url, job.keys, job.rate, job.seconds])
+
+
 def told(what: str, job: Job) -> Any:
     """What a process of its own finds out."""
-    order = json.dumps([what, job.client, job.url, job.keys, job.rate, job.seconds])
-    command = [sys.executable, "-m", "benchmarks.scale", order]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout)
+    whole = [sys.executable, *command(what, job)]
+    return json.loads(subprocess.run(whole, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout)
 
 
 def _paced(client: str, keys: int, rate: float, seconds: float) -> Any:
@@ -219,6 +271,31 @@ def _paced(client: str, keys: int, rate: float, seconds: float) -> Any:
     with _sandbox(keys, rate, refused) as url:
         found = told("cpu", Job(client=client, url=url, keys=keys, rate=rate, seconds=seconds))
     return {**found, "refused": refused[0]}
+
+
+def _full_tables(many: Sequence[int]) -> Iterator[Table]:
+    with bare_server() as server:
+        jobs = {
+            (client, keys): Job(client=client, url=server.url, keys=keys, rate=0, seconds=0)
+            for client in CLIENTS
+            for keys in many
+        }
+        commands = {str(which): command("full", job) for which, job in jobs.items()}
+        with workers(commands) as hired:
+            turns = {name: partial(worker.order, REQUESTS) for name, worker in hired.items()}
+            took = interleaved(turns, ROUNDS)
+    for client in CLIENTS:
+        rows = []
+        for keys in many:
+            name, least, peer = (str((who, of)) for who, of in ((client, keys), (client, many[0]), (PEER, keys)))
+            target = f"<= {FLAT}" if client == OURS and keys != many[0] else ""
+            note = f"{beside(took, name, peer):.2f} x the peer" if client == OURS else ""
+            rows.append(Row(f"{keys:,} keys", median(took[name]), beside(took, name, least), target, note))
+        title = (
+            f"{client}: CPU of a request, {AT_ONCE} at once, one key after the other, nobody waits; "
+            f"median of {ROUNDS} interleaved rounds of {REQUESTS}"
+        )
+        yield Table("full" if client == OURS else "full-peer", title, "µs", tuple(rows), f"{many[0]:,} keys")
 
 
 def _cpu_tables(many: Sequence[int], rate: float, seconds: float) -> Iterator[Table]:
@@ -247,10 +324,7 @@ def _cpu_tables(many: Sequence[int], rate: float, seconds: float) -> Iterator[Ta
 def _flatness(took: Mapping[str, Mapping[int, Any]], many: Sequence[int]) -> Table:
     """What the machine was at is in the peer's figures, too: beside those ours can be compared between the lines."""
     ratios = {keys: beside({client: took[client][keys]["slices"] for client in CLIENTS}, OURS, PEER) for keys in many}
-    rows = tuple(
-        Row(f"{keys:,} keys", ratio, ratio / ratios[many[0]], f"<= {FLAT}" if keys != many[0] else "")
-        for keys, ratio in ratios.items()
-    )
+    rows = tuple(Row(f"{keys:,} keys", ratio, ratio / ratios[many[0]]) for keys, ratio in ratios.items())
     title = f"{OURS} beside {PEER}: CPU of a request in the same slices"
     return Table("flat", title, "peer = 1", rows, f"{many[0]:,} keys")
 
@@ -277,9 +351,11 @@ def tables(arguments: Sequence[str] = ()) -> list[Table]:
     options.add_argument("--keys", type=int, nargs="+", default=KEYS)
     options.add_argument("--rate", type=float, default=RATE, help="requests in a second, of all keys together")
     options.add_argument("--seconds", type=float, default=SECONDS, help="that are measured, for each number of keys")
-    options.add_argument("--only", choices=("cpu", "memory"))
+    options.add_argument("--only", choices=("full", "cpu", "memory"))
     asked = options.parse_args(arguments)
     made: list[Table] = []
+    if asked.only in (None, "full"):
+        made += _full_tables(asked.keys)
     if asked.only in (None, "cpu"):
         made += _cpu_tables(asked.keys, asked.rate, asked.seconds)
     if asked.only in (None, "memory"):
@@ -295,6 +371,9 @@ def main(arguments: Sequence[str] = ()) -> None:
 def _work(order: str) -> None:
     what, client, url, keys, rate, seconds = json.loads(order)
     job = Job(client=client, url=url, keys=keys, rate=rate, seconds=seconds)
+    if what == "full":
+        _full(job)
+        return
     print(json.dumps(asyncio.run(_cpu(job) if what == "cpu" else _memory(job))))
 
 

@@ -281,6 +281,16 @@ def test_whole_processes_are_measured_and_must_work(monkeypatch: pytest.MonkeyPa
         startup.run(absent)
 
 
+def test_many_keys_are_asked_in_turn_where_nobody_waits() -> None:
+    """Each size beside the smallest, ours beside the peer; so many requests that each key has its turns."""
+    with bare_server() as server:
+        job = scale.Job(client=scale.OURS, url=server.url, keys=3, rate=0, seconds=0)
+        with workers({"ours": scale.command("full", job)}) as hired:
+            assert hired["ours"].order(10) > 0
+        seen = server.seen()["GET /api/v1/campaigns"]
+    assert (seen.many, seen.authorization) == (3 + 10, "Bearer sk_test_0")
+
+
 def test_many_keys_are_paced_by_their_own_budgets_and_none_is_refused() -> None:
     """The minute is stretched with the number of keys, so that all together make the same number of requests."""
     assert (scale.minute_s(100, 50), scale.minute_s(10_000, 50)) == (200, 20_000)
