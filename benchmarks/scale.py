@@ -1,14 +1,14 @@
 """`python3 dev bench scale`: many keys in one process, each with a handle and a budget of its own, over one pool.
 
 First as fast as it goes: one key after the other, budgets that never wait, a bare server that is never the limit, each
-client and number of keys in a process of its own, in interleaved rounds. That is where it shows whether it is flat.
-Then a service whose customers each have a job that always wants the next request, paced by their budgets alone. 10,000
-keys at 100 a minute would be 16,667 requests a second, more than one machine serves; so the minute is stretched until
-all keys together make as many a second as are told in the table, the same for every number of keys. The sandbox, which
-limits every key in the same way, is a process of its own on another core; at the same time, at a sandbox of its own, a
-peer does the same: an aiolimiter for each key, and raw aiohttp. CPU is counted when every key has had its first
-requests, in slices, of which the median is told; most of it is waking up, and how often that is depends on what else
-the machine does. Then what a key takes in memory, by tracemalloc, with a request made.
+client and number of keys in a process of its own, a new one in each of the interleaved rounds. That is where it shows
+whether it is flat. Then a service whose customers each have a job that always wants the next request, paced by their
+budgets alone. 10,000 keys at 100 a minute would be 16,667 requests a second, more than one machine serves; so the
+minute is stretched until all keys together make as many a second as are told in the table, the same for every number of
+keys. The sandbox, which limits every key in the same way, is a process of its own on another core; at the same time, at
+a sandbox of its own, a peer does the same: an aiolimiter for each key, and raw aiohttp. CPU is counted when every key
+has had its first requests, in slices, of which the median is told; most of it is waking up, and how often that is
+depends on what else the machine does. Then what a key takes in memory, by tracemalloc, with a request made.
 Options: --keys, --rate, --seconds (that are measured), --only full|cpu|memory.
 """
 
@@ -42,7 +42,7 @@ __all__ = ["CLIENTS", "command", "main", "minute_s", "tables", "told"]
 KEYS, RATE, SECONDS, SLICES = (10, 100, 1_000, 10_000), 300, 6.0, 6
 LIMIT, BURST = 100, 2  # requests of a key in a stretched minute, and at once (the smallest there is)
 SETTLING_S = 1.0  # after the last key began
-ROUNDS, REQUESTS = 5, 2_000  # of a turn, where nobody waits
+ROUNDS, REQUESTS, WARMING = 4, 2_000, 500  # of a turn, where nobody waits, and before it
 FLAT = 1.15  # the most that a request may take beside one of the fewest keys; our reading of "flat"
 FIRST, WARM = "sk_test_first", 2  # what is made but once is made for this key, with so many requests
 OURS, PEER = "ours", "aiolimiter + aiohttp"
@@ -219,7 +219,7 @@ def _full(job: Job) -> None:
             await asyncio.gather(*(work() for _ in range(AT_ONCE)))
             return (time.process_time() - began) / many * 1e6
 
-        runner.run(make(job.keys))
+        runner.run(make(max(job.keys, WARMING)))
         obey(lambda order: runner.run(make(int(order[0]))))
         runner.run(_left(opened))
 
@@ -273,6 +273,12 @@ def _paced(client: str, keys: int, rate: float, seconds: float) -> Any:
     return {**found, "refused": refused[0]}
 
 
+def _full_turn(job: Job) -> float:
+    """In a new process each time: where its memory happens to lie makes a tenth."""
+    with workers({job.client: command("full", job)}) as hired:
+        return float(hired[job.client].order(REQUESTS))
+
+
 def _full_tables(many: Sequence[int]) -> Iterator[Table]:
     with bare_server() as server:
         jobs = {
@@ -280,10 +286,7 @@ def _full_tables(many: Sequence[int]) -> Iterator[Table]:
             for client in CLIENTS
             for keys in many
         }
-        commands = {str(which): command("full", job) for which, job in jobs.items()}
-        with workers(commands) as hired:
-            turns = {name: partial(worker.order, REQUESTS) for name, worker in hired.items()}
-            took = interleaved(turns, ROUNDS)
+        took = interleaved({str(which): partial(_full_turn, job) for which, job in jobs.items()}, ROUNDS)
     for client in CLIENTS:
         rows = []
         for keys in many:
