@@ -40,7 +40,11 @@ PICTURES: Final = {
         "CPU of 10,000 blocking requests",
         {"threads-1": "from 1 thread, seconds", "threads-16": "from 16 threads, seconds"},
     ),
-    "listing": Picture("listing", "CPU of a streamed listing", {"stream": "for each client, µs"}),
+    "listing": Picture(
+        "listing",
+        "A long listing, streamed over HTTP",
+        {"streamed-cpu": "CPU for each client, nanoseconds", "streamed-peak": "memory above the base, MB"},
+    ),
 }
 
 
