@@ -9,14 +9,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks import cost, matrix, memory, plot, real
+from benchmarks.table import Table, print_all
 
-__all__ = ["main"]
+__all__ = ["main", "tables"]
 
-PARTS: dict[str, Callable[[], None]] = {"matrix": matrix.main, "cost": cost.main, "memory": memory.main}
+PARTS: dict[str, Callable[[], list[Table]]] = {
+    "matrix": matrix.tables, "cost": cost.tables, "memory": memory.tables,
+}  # fmt: skip
 
 
-def main(arguments: Sequence[str] = ()) -> None:
-    """Run what is asked for; with nothing said, all parts but the real minutes and the picture."""
+def tables(arguments: Sequence[str] = ()) -> list[Table]:
+    """What is asked for; with nothing said, all parts but the real minutes and the picture.
+
+    The matrix is too wide for a table of ours: it is printed as it comes.
+    """
     parser = argparse.ArgumentParser(prog="python3 dev bench budget", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", choices=PARTS, help="one part alone")
     parser.add_argument("--real", action="store_true", help="over HTTP, in real time: some minutes")
@@ -25,10 +31,13 @@ def main(arguments: Sequence[str] = ()) -> None:
     asked = parser.parse_args(arguments)
     if asked.real:
         asyncio.run(real.main(asked.window))
-    elif asked.plot:
+        return []
+    if asked.plot:
         plot.main(asked.plot)
-    else:
-        for name, part in PARTS.items():
-            if asked.only in (None, name):
-                print(f"\n== {name}\n", flush=True)
-                part()
+        return []
+    return [table for name, part in PARTS.items() if asked.only in (None, name) for table in part()]
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print them."""
+    print_all(tables(arguments))

@@ -13,13 +13,14 @@ from time import perf_counter_ns
 
 from benchmarks.clients import Asked, Terms, chosen
 from benchmarks.minute import LIMIT, WINDOW_S
+from benchmarks.table import Row, Table
 from onboard360_async import Budget
 from onboard360_async.budget.window import Window
 from onboard360_async.settings import BURST
 from tests.budget.letter import LetterWindow
 from tests.budget.virtual import VirtualLoop, run
 
-__all__ = ["main"]
+__all__ = ["tables"]
 
 PEERS = ("AsyncLimiter(100, 60)", "PyrateLimiter", "limits moving window", "throttled-py GCRA")
 ROUNDS, CALLS, LETTERS = 15, 500, 4
@@ -141,12 +142,14 @@ async def _measure(loop: VirtualLoop) -> list[_Way]:
     return ways
 
 
-def main() -> None:
+def tables() -> list[Table]:
     """The table."""
     timing, *ways = run(_measure)
     cost = {way.name: max(0.0, median(way.rounds) - median(timing.rounds)) / 1000 for way in ways}
     rule = cost[ways[0].name]
-    print(f"Grant and settle with a full window, in memory, median of {ROUNDS} interleaved rounds (ours = 1)\n")
-    for way in ways:
-        target = f"   target: at most {TARGET_US:g} µs" if "the rule" in way.name and "ours" in way.name else ""
-        print(f"{way.name:<36}{cost[way.name]:>10.2f} µs{cost[way.name] / rule:>9.2f}{target}")
+    rows = []
+    for name, micros in cost.items():
+        target = f"<= {TARGET_US:g} µs" if "the rule" in name and "ours" in name else ""
+        rows.append(Row(name, micros, micros / rule, target))
+    title = f"Grant and settle with a full window, in memory, median of {ROUNDS} interleaved rounds"
+    return [Table("cost", title, "µs", tuple(rows), "the rule")]

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 
 from aiohttp import web
 
+from benchmarks.table import Row, Table
 from onboard360_async import settings
 from onboard360_async.webhooks import Event, Inbox, Router, WebhookVerifier, writer
 from onboard360_async.webhooks.aiohttp import handler
@@ -202,21 +203,21 @@ async def sent(rounds: int, requests: int) -> dict[int, dict[str, list[float]]]:
     return took
 
 
-def endpoint() -> None:
-    """The table of the endpoints."""
-    took = asyncio.run(sent(ROUNDS, REQUESTS))
-    print(
-        "An endpoint's CPU for 1,000 webhooks, in milliseconds and beside a bare one on as many connections,\n"
-        f"which are kept alive: median of {ROUNDS} interleaved rounds of {REQUESTS:,}\n"
-    )
-    print(f"{'connections':<18}" + "".join(f"{many:>9}{'bare = 1':>10}" for many in CONNECTIONS))
-    for kind in ENDPOINTS:
-        cells = ""
-        for of_kind in took.values():
-            seconds = median(of_kind[kind])
-            cells += f"{seconds * 1000:>9.0f}{seconds / median(of_kind['bare']):>10.2f}"
-        target = f"   target: at most {KEPT_MOST:g}" if kind == "kept" else ""
-        print(f"{kind:<18}{cells}{target}")
+def endpoint() -> list[Table]:
+    """The tables of the endpoints."""
+    made = []
+    for many, of_kind in asyncio.run(sent(ROUNDS, REQUESTS)).items():
+        bare = median(of_kind["bare"])
+        rows = tuple(
+            Row(kind, median(took) * 1000, median(took) / bare, f"<= {KEPT_MOST:g}" if kind == "kept" else "")
+            for kind, took in of_kind.items()
+        )
+        title = (
+            f"An endpoint's CPU for 1,000 webhooks, connections that are kept alive: {many}; median of {ROUNDS} "
+            f"interleaved rounds of {REQUESTS:,}"
+        )
+        made.append(Table(f"endpoint-{many}", title, "ms", rows, "bare"))
+    return made
 
 
 # --- the inbox ----------------------------------------------------------------------------------------------------
@@ -249,7 +250,7 @@ async def acknowledged(at_once: int, events: list[Event]) -> float:
     return len(events) / seconds
 
 
-def inbox() -> None:
+def inbox() -> list[Table]:
     """The table of the inbox, each line with group commit and without: those that wait together share a commit."""
     events: list[Event] = [client_created(client_id=str(number)) for number in range(TOGETHER)]
     took: dict[int, tuple[list[float], list[float]]] = {at_once: ([], []) for at_once in AT_ONCE}
@@ -258,11 +259,12 @@ def inbox() -> None:
             grouped.append(asyncio.run(acknowledged(at_once, events)))
             with _a_commit_each():
                 each.append(asyncio.run(acknowledged(at_once, events[:ALONE])))
-    print(f"Acknowledgements of one inbox in a second, each of them durable, median of {ROUNDS} interleaved rounds\n")
-    print(f"{'':<20}{'a commit each':>15}{'group commit':>15}")
-    for at_once, (grouped, each) in took.items():
-        with_it, without = median(grouped), median(each)
-        print(f"{f'{at_once} at once':<20}{without:>15,.0f}{with_it:>15,.0f}{with_it / without:>8.1f} x")
+    rows = tuple(
+        Row(f"{at_once} at once", median(grouped), median(grouped) / median(each))
+        for at_once, (grouped, each) in took.items()
+    )
+    title = f"Durable acknowledgements of one inbox, with group commit, median of {ROUNDS} interleaved rounds"
+    return [Table("inbox", title, "in a s", rows, "a commit each")]
 
 
 if __name__ == "__main__":

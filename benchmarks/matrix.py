@@ -8,11 +8,12 @@ from statistics import median
 
 from attrs import Factory, define
 
+from benchmarks import table
 from benchmarks.clients import CLIENTS, Client
 from benchmarks.minute import LIMIT, WINDOW_S, Job, Outcome, play
 from tests.budget.servers import Fixed, FixedFromFirst, Gcra, Server, SlidingCounter, SlidingLog, TokenBucket
 
-__all__ = ["SERVERS", "Row", "main", "print_head", "print_row", "row_of", "spread"]
+__all__ = ["SERVERS", "Row", "print_head", "print_row", "row_of", "spread", "tables"]
 
 _WINDOW_NS = int(WINDOW_S) * 1_000_000_000
 
@@ -87,21 +88,36 @@ def _width(servers: Sequence[str]) -> int:
     return max(9, *map(len, servers)) + 1
 
 
-def _print_stall() -> None:
+def _print_stall() -> table.Table:
     print("\nThe same after the network stalled for 25 s in the middle: 429s from a sliding log, without and with")
     print("refused requests in the log")
+    rows = []
     for client in CLIENTS[2:]:
-        cells = []
+        cells, most = [], 0
         for counts_refused in (False, True):
             runs = range(ALIGNMENTS)
             servers = (SlidingLog(LIMIT, _WINDOW_NS, counts_refused=counts_refused) for _ in runs)
             outcomes = [play(client, server, _STALLED, seed=seed) for seed, server in zip(runs, servers, strict=True)]
             cells.append(spread([outcome.refused for outcome in outcomes]))
+            most = max(most, *(outcome.refused for outcome in outcomes))
         print(f"{client.name:<36}{cells[0]:>10}{cells[1]:>10}", flush=True)
+        rows.append(table.Row(client.name, most, note=" and ".join(cells)))
+    print(flush=True)
+    return table.Table("stalled", "429s after a stalled network, the most of all runs", "429s", tuple(rows), told=True)
 
 
-def main() -> None:
-    """Both tables."""
+def _told(client: Client, row: Row) -> table.Row:
+    """A client's line as data: the most 429s, and what else is in the wide one."""
+    refused = ", ".join(f"{server} {spread(counts)}" for server, counts in row.refused.items())
+    used = "" if row.used is None else f"; used {row.used:.2f}"
+    waits = f"; wait p50 {median(row.waits):.2f}, max {max(row.waits):.2f}" if row.waits else ""
+    note = f"{refused}{used}; finish {spread(row.finish, '.2f')}{waits}; lost {spread(row.lost)}"
+    target = "0" if client.name == "ours" else ""
+    return table.Row(client.name, max(map(max, row.refused.values())), target=target, note=note)
+
+
+def tables() -> list[table.Table]:
+    """Both; they are wide, so they are printed here, as they come, and handed back for those who save them."""
     job = Job()
     print(
         f"{job.requests} requests, {job.workers} workers, 0 to {job.jitter_s} s each way, {LIMIT} in {WINDOW_S:g} s, "
@@ -112,6 +128,10 @@ def main() -> None:
         "a-b: the least and the most.\n"
     )
     print_head(list(SERVERS))
+    rows = []
     for client in CLIENTS:
-        print_row(client, row_of(client, job), list(SERVERS))
-    _print_stall()
+        row = row_of(client, job)
+        print_row(client, row, list(SERVERS))
+        rows.append(_told(client, row))
+    title = f"429s of {job.requests} requests, the most of all runs, over all ways to cut a minute"
+    return [table.Table("matrix", title, "429s", tuple(rows), told=True), _print_stall()]

@@ -8,10 +8,11 @@ import gc
 import tracemalloc
 from collections.abc import Iterable
 
+from benchmarks.table import Row, Table
 from onboard360_async import Budget
 from tests.budget.virtual import VirtualLoop, run
 
-__all__ = ["main"]
+__all__ = ["tables"]
 
 BUDGETS, FULL, LIMIT, WINDOWS = 10_000, 200, 100, 4
 PACE_S = 61 / (LIMIT - 1)  # of the requests while a window is full
@@ -30,7 +31,7 @@ async def _use(budgets: Iterable[Budget]) -> None:
             slot.answered()
 
 
-async def _measure(loop: VirtualLoop) -> None:
+async def _measure(loop: VirtualLoop) -> Table:
     clock = loop.clock
     tracemalloc.start()
     try:
@@ -51,14 +52,17 @@ async def _measure(loop: VirtualLoop) -> None:
     tasks = len(asyncio.all_tasks()) - 1  # this one
     scheduled: list[asyncio.TimerHandle] = vars(loop)["_scheduled"]  # no public name leads to it
     timers = sum(not timer.cancelled() for timer in scheduled)
-    print(f"{BUDGETS} budgets of {LIMIT} in a minute, bytes for each\n")
-    print(f"{'never used':<36}{never:>8.0f}   target: at most {NEVER_USED}")
-    print(f"{'used once, and idle':<36}{idle:>8.0f}   target: at most {IDLE}")
-    print(f"{f'a full window, the first ({FULL} of them)':<36}{windows[0]:>8.0f}   {min(used)} in the window")
-    print(f"{f'a full window, the {WINDOWS}th':<36}{windows[-1]:>8.0f}   the same")
-    print(f"{'tasks, timers alive while all idle':<36}{tasks:>4}, {timers:>2}   target: 0, 0")
+    rows = (
+        Row("never used", never, target=f"<= {NEVER_USED}"),
+        Row("used once, and idle", idle, target=f"<= {IDLE}"),
+        Row(f"a full window, the first ({FULL} of them)", windows[0], note=f"{min(used)} in the window"),
+        Row(f"a full window, the {WINDOWS}th", windows[-1], note="the same"),
+        Row("tasks alive while all idle", tasks, target="0"),
+        Row("timers alive while all idle", timers, target="0"),
+    )
+    return Table("memory", f"{BUDGETS:,} budgets of {LIMIT} in a minute: bytes for each", "bytes", rows)
 
 
-def main() -> None:
-    """Measure, and print."""
-    run(_measure)
+def tables() -> list[Table]:
+    """The table."""
+    return [run(_measure)]

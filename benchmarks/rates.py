@@ -1,19 +1,26 @@
-"""What the budget reaches against a foreign server, over real sockets, beside aiolimiter alone.
+"""`python3 dev bench rates`: what the budget reaches against a foreign server, over real sockets, beside aiolimiter.
 
 For each way to cut a minute: 429s, and the rate reached as a share of the rule's own, (limit - 1) / (W + round trip).
+A client meets all the servers at the same time, which takes the time of one: each server is its own, as is its job.
 """
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final
 
 import aiohttp
 from aiolimiter import AsyncLimiter
 
+from benchmarks.table import Row, Table, print_all
 from onboard360_async import Budget
 from tests.foreign import LIMITERS, Foreign
 from tests.load import add_async, add_from_threads
 
+__all__ = ["main", "tables"]
+
 LIMIT, WINDOW_S, LATENCY_S, ADDS = 100, 3.0, 0.05, 400
+LEAST = 0.98  # of the rule's rate; the target
 
 
 async def ours(url: str) -> None:
@@ -45,16 +52,33 @@ def _share(began: float, ended: float) -> float:
     return ADDS / (ended - began) / ((LIMIT - 1) / (WINDOW_S * 61 / 60 + LATENCY_S))
 
 
-async def main() -> None:
+WAYS: Final[Mapping[str, Callable[[str], Awaitable[None]]]] = {
+    "async": ours, "blocking, 16 threads": from_threads, "aiolimiter": peer,
+}  # fmt: skip
+
+
+async def _row(name: str, server: str) -> Row:
+    async with Foreign(LIMITERS[server](LIMIT, WINDOW_S), latency_s=LATENCY_S) as foreign:
+        began = time.monotonic()
+        await WAYS[name](foreign.url)
+        share = _share(began, time.monotonic())
+        target = f">= {LEAST}, 0 x 429" if WAYS[name] is not peer else ""
+        return Row(server, share, target=target, note=f"{foreign.refused} x 429")
+
+
+def tables(_arguments: Sequence[str] = ()) -> list[Table]:
+    """One for each client."""
+
+    async def against_all(name: str) -> list[Row]:
+        return await asyncio.gather(*(_row(name, server) for server in LIMITERS))
+
+    title = f"{ADDS} adds, {LIMIT} in {WINDOW_S:g} s, up to {LATENCY_S * 1000:g} ms each way; share of the rule's rate"
+    return [
+        Table(name.partition(",")[0], f"{name}: {title}", "share", tuple(asyncio.run(against_all(name))))
+        for name in WAYS
+    ]
+
+
+def main(arguments: Sequence[str] = ()) -> None:
     """Run all of them, and print."""
-    print(f"{ADDS} adds, {LIMIT} in {WINDOW_S:g} s, up to {LATENCY_S * 1000:g} ms each way")
-    print(f"{'server':<18}{'async':>18}{'blocking':>18}{'aiolimiter':>18}")
-    for name, make in LIMITERS.items():
-        told = []
-        for way in (ours, from_threads, peer):
-            async with Foreign(make(LIMIT, WINDOW_S), latency_s=LATENCY_S) as server:
-                began = time.monotonic()
-                await way(server.url)
-                share = _share(began, time.monotonic())
-                told.append(f"{server.refused:>6} x 429 {share:6.3f}")
-        print(f"{name:<18}" + "".join(f"{text:>18}" for text in told), flush=True)
+    print_all(tables(arguments))

