@@ -31,7 +31,8 @@ MOST, MOST_UVLOOP, MOST_ALLOCATED, MOST_CALLS = 1.15, 0.90, 1.15, 1.2  # beside 
 BASE: Final = "raw aiohttp + json"
 NAMES: Final[Mapping[str, str]] = {
     "floor": "floor: asyncio.Protocol + json", "raw": BASE, "usual": "aiohttp as usually written",
-    "ours": "ours", "raw-uvloop": "raw aiohttp + json, uvloop", "ours-uvloop": "ours, uvloop",
+    "ours": "ours", "ours-orjson": "ours, with orjson",
+    "raw-uvloop": "raw aiohttp + json, uvloop", "ours-uvloop": "ours, uvloop",
     "stripe": "stripe's transport, aiohttp",
     "stripe-client": "stripe's client, aiohttp", "httpx": "httpx.AsyncClient", "requests": "requests, blocking",
     "generated": "openapi-python-client",

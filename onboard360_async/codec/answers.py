@@ -4,6 +4,8 @@ Knows no connection and no budget. What is not what the API page shows is a Deco
 """
 
 import json
+from json.encoder import encode_basestring_ascii as _quoted
+from typing import Final
 
 from attrs import fields
 
@@ -21,6 +23,9 @@ __all__ = [
     "encode_json",
     "not_json",
 ]
+
+
+_NEW: Final = tuple(field.name for field in fields(NewClient))
 
 
 def decode_json(body: bytes) -> object:
@@ -85,10 +90,12 @@ def decode_error(body: bytes) -> tuple[str, str | None]:
 
 
 def encode_client(client: NewClient) -> bytes:
-    """The body of "Add Client": fields that are None are left out, `""` is sent as it is."""
-    return encode_json(
-        {field.name: value for field in fields(NewClient) if (value := getattr(client, field.name)) is not None}
-    )
+    """The body of "Add Client": fields that are None are left out, `""` is sent as it is. TypeError if one is no text.
+
+    As `encode_json`, which takes three times as long for a handful of texts.
+    """
+    members = [f'"{name}":{_quoted(value)}' for name in _NEW if (value := getattr(client, name)) is not None]
+    return f"{{{','.join(members)}}}".encode("ascii")
 
 
 def encode_json(value: object) -> bytes:

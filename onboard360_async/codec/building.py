@@ -1,6 +1,6 @@
-"""Clients out of decoded objects, many at a time: the quick way for what the API page shows.
+"""Clients and campaigns out of decoded objects, many at a time: the quick way for what the API page shows.
 
-Knows no JSON and no error of ours: what is no client raises, and `structure` says what is wrong with it. Frozen
+Knows no JSON and no error of ours: what is none raises, and `structure` says what is wrong with it. Frozen
 classes are slow to make, attribute by attribute through `object.__setattr__`; so each client is filled while it is of
 an open class with the same slots, and becomes a Client when it is whole.
 """
@@ -17,7 +17,7 @@ from onboard360_async.codec.parser import is_deep
 from onboard360_async.codec.times import utc_time
 from onboard360_async.models import NOTHING_EXTRA, Campaign, Client, WithExtra
 
-__all__ = ["build", "extra_of", "names_of"]
+__all__ = ["build", "build_campaigns", "extra_of", "names_of"]
 
 
 def names_of(model: type[Campaign] | type[Client]) -> frozenset[str]:
@@ -26,6 +26,7 @@ def names_of(model: type[Campaign] | type[Client]) -> frozenset[str]:
 
 
 _KNOWN: Final = names_of(Client)
+_OF_A_CAMPAIGN: Final = names_of(Campaign)
 _OPTIONAL: Final = sorted(_KNOWN - {"id", "campaign_id", "email", "created_at"})
 _IN_A_LISTING: Final = len(_KNOWN - {"link"})  # members that an object has where listings show them all
 _moment: Final = datetime.fromisoformat
@@ -93,6 +94,29 @@ def _fill(client: Any, item: dict[str, object]) -> bool:
         setattr(client, name, value)
     client.extra = NOTHING_EXTRA if item.keys() <= _KNOWN else extra_of(item, _KNOWN)
     return client.extra is not NOTHING_EXTRA
+
+
+class _OpenCampaign(WithExtra):
+    __slots__ = tuple(field.name for field in fields(Campaign))
+    __setattr__ = object.__setattr__
+    __delattr__ = object.__delattr__  # as above
+
+
+def build_campaigns(items: Iterable[Any]) -> list[Campaign]:
+    """The campaign of each item; what is none raises."""
+    campaigns: list[Campaign] = []
+    for item in items:
+        campaign: Any = _new(_OpenCampaign)
+        campaign.id = key = item["id"]
+        campaign.name = name = item["name"]
+        campaign.created_at = utc_time(item["created_at"])
+        campaign.updated_at = utc_time(item["updated_at"])
+        if not type(key) is type(name) is str:
+            raise TypeError
+        campaign.extra = NOTHING_EXTRA if len(item) == len(_OF_A_CAMPAIGN) else extra_of(item, _OF_A_CAMPAIGN)
+        campaign.__class__ = Campaign
+        campaigns.append(campaign)
+    return campaigns
 
 
 def extra_of(item: dict[str, object], known: frozenset[str]) -> Mapping[str, object]:

@@ -74,6 +74,9 @@ def _clients(values: Any, _: object) -> list[Client]:
 _FAST: Final = _converter(detailed=False)
 _FAST.register_structure_hook(Client, lambda value, kind: _clients((value,), kind)[0])
 _FAST.register_structure_hook_func(lambda kind: kind == list[Client], _clients)
+_FAST.register_structure_hook_func(
+    lambda kind: kind == list[Campaign], lambda values, _: building.build_campaigns(values)
+)
 _EXACT: Final = _converter(detailed=True)  # slower; asked only after _FAST has refused: it decides, and names the path
 
 

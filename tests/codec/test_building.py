@@ -1,5 +1,6 @@
 """The quick way to make clients: the same as cattrs', the same errors, one campaign id in memory."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from onboard360_async import settings
 from onboard360_async.codec import building
 from onboard360_async.codec.structure import _EXACT, add_clients, structure
 from onboard360_async.errors import DecodeError
-from onboard360_async.models import NOTHING_EXTRA, Client
+from onboard360_async.models import NOTHING_EXTRA, Campaign, Client
 
 CLIENT = {
     "id": "1",
@@ -150,3 +151,48 @@ def test_an_unknown_field_that_is_nested_too_deeply_is_refused(inner: Any) -> No
     assert structure(CLIENT | {"more": value}, Client, PATH).extra == {"more": value}
     with pytest.raises(DecodeError, match="nested too deeply"):
         structure(CLIENT | {"more": inner(value)}, Client, PATH)
+
+
+CAMPAIGN = {"id": "1", "name": "Flow", "created_at": "2024-01-15T09:00:00Z", "updated_at": "2024-01-15T09:00:00+02:00"}
+OF_CAMPAIGNS = sorted(fields_dict(Campaign))
+
+
+def campaign_by(make: Callable[[], Any]) -> Any:
+    try:
+        return make()
+    except Exception:  # noqa: BLE001 - whatever it was, it is none
+        return None
+
+
+@given(
+    st.dictionaries(st.sampled_from(OF_CAMPAIGNS) | st.text(max_size=3), odd | times, max_size=3),
+    st.sets(st.sampled_from(OF_CAMPAIGNS), max_size=2),
+)
+def test_a_campaign_is_what_cattrs_makes_of_it(change: dict[str, Any], left_out: set[str]) -> None:
+    """Any object, with fields of a wrong kind, missing, null or unknown: the same campaign, or none."""
+    item = {name: value for name, value in (CAMPAIGN | change).items() if name not in left_out}
+    made = campaign_by(lambda: building.build_campaigns([item])[0])
+    meant = campaign_by(lambda: _EXACT.structure(item, Campaign))
+    for name in OF_CAMPAIGNS:
+        assert repr(getattr(made, name, None)) == repr(getattr(meant, name, None))
+    assert (made is None) == (meant is None)
+
+
+@pytest.mark.parametrize("item", [None, [], "text", 5, True, {}, "id", ["id"]])
+def test_what_is_no_object_is_no_campaign(item: object) -> None:
+    """And the error says where it is, behind others that are."""
+    with pytest.raises(DecodeError) as caught:
+        structure([CAMPAIGN, item], list[Campaign], "$.campaigns")
+    assert caught.value.path.startswith("$.campaigns[1]")
+
+
+def test_a_campaign_is_whole_and_frozen() -> None:
+    """It is of its class, and nothing of it can be changed."""
+    (campaign,) = building.build_campaigns([CAMPAIGN])
+    assert type(campaign) is Campaign
+    assert (campaign, hash(campaign)) == (
+        _EXACT.structure(CAMPAIGN, Campaign),
+        hash(_EXACT.structure(CAMPAIGN, Campaign)),
+    )
+    with pytest.raises(FrozenInstanceError):
+        campaign.name = "other"  # type: ignore[misc]
