@@ -108,6 +108,7 @@ class Gate(ABC):
         self._refuse_early(priority, deadline_s, max_wait_s)
         waiter: asyncio.Future[Held] = self._loop.create_future()
         self._lanes[priority][waiter] = grace_s
+        self._ledger.is_awaited = True
         self._queued(priority)
         limits = ((max_wait_s, BudgetExhaustedError), (deadline_s, late))
         timers = [

@@ -68,7 +68,7 @@ def give_back(held: Held, error: BaseException | None) -> None:
 class Ledger(ABC):
     """What all ledgers share: a clock, a lock, forks, and who waits."""
 
-    __slots__ = ("__weakref__", "_watchers", "clock", "forks", "limit", "lock", "span_ns")
+    __slots__ = ("__weakref__", "_watchers", "clock", "forks", "is_awaited", "limit", "lock", "span_ns")
 
     def __init__(self, limit: int, span_ns: int, clock: Callable[[], int]) -> None:
         self.limit = limit  # as configured; feedback may lower what is granted, and never raises it
@@ -76,6 +76,7 @@ class Ledger(ABC):
         self.clock = clock  # nanoseconds, never back
         self.lock = threading.Lock()
         self.forks = 0  # how many forks ago it was made; what was begun before the last one is not ours to end
+        self.is_awaited = False  # set by whoever begins to wait, before it looks at the books
         self._watchers: tuple[weakref.ref[Waiting], ...] = ()  # replaced, never changed: any thread may be reading it
 
     @abstractmethod

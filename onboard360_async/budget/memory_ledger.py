@@ -90,6 +90,14 @@ class MemoryLedger(Ledger):
         self._lease_until(self.clock() + int(grace_s * SECOND))
         self._tell()
 
+    def _tell(self) -> None:
+        if not self.is_awaited:  # most requests find nobody waiting
+            return
+        self.is_awaited = False  # first: who begins to wait in this moment, on another thread, sets it again
+        super()._tell()
+        if self.waiting:
+            self.is_awaited = True
+
     # --- inside, with the lock held ---
 
     def _remember(self) -> Feedback:

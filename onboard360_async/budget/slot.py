@@ -20,32 +20,31 @@ class Slot:
     then, since the server may count it at any moment until the attempt's time-out.
     """
 
-    __slots__ = ("_forks", "_gate", "_grace_s", "_held", "_ledger", "_sent", "_terms", "waited_s")
+    __slots__ = ("_forks", "_gate", "_grace_s", "_held", "_ledger", "_limits", "_priority", "_sent", "waited_s")
 
     def __init__(
         self,
         gate: Gate,
         ledger: Ledger,
         priority: Priority,
-        *,
         deadline_s: float | None,
         max_wait_s: float | None,
         grace_s: float,
     ) -> None:
         self._gate, self._ledger, self._grace_s = gate, ledger, grace_s
-        self._terms = (priority, deadline_s, max_wait_s)
+        self._priority, self._limits = priority, (max_wait_s, deadline_s)
         self._forks = ledger.forks
         self._held: Held | None = None
         self._sent = False
         self.waited_s = 0.0
 
     async def __aenter__(self) -> Self:
-        priority, deadline_s, max_wait_s = self._terms
-        self._held = self._gate.grant_now(priority)
+        self._held = self._gate.grant_now(self._priority)
         if self._held is None:
+            max_wait_s, deadline_s = self._limits
             asked_at = self._ledger.clock()
             self._held = await self._gate.acquire(
-                priority, deadline_s=deadline_s, max_wait_s=max_wait_s, grace_s=self._grace_s
+                self._priority, deadline_s=deadline_s, max_wait_s=max_wait_s, grace_s=self._grace_s
             )
             self.waited_s = (self._ledger.clock() - asked_at) / SECOND
         return self

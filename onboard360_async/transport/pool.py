@@ -10,10 +10,10 @@ import os
 import select
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Final, Self
+from typing import Any, Final, Self
 from weakref import WeakSet, ref
 
 import aiohttp
@@ -47,12 +47,12 @@ _SENDING: Final[ContextVar[Callable[[], Traced | None]]] = ContextVar("onboard36
 class _Request(aiohttp.ClientRequest):
     """A request of a session of ours, which says when it leaves."""
 
-    async def send(self, conn: aiohttp.connector.Connection) -> aiohttp.ClientResponse:
-        """Called when there is a connection; what is done next is to write the headers."""
+    def send(self, conn: aiohttp.connector.Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+        """Called, and awaited at once, when there is a connection; what is done next is to write the headers."""
         attempt = _SENDING.get()()
         if attempt is not None:
             attempt.headers_sent()
-        return await super().send(conn)
+        return super().send(conn)
 
 
 async def _headers_sent(

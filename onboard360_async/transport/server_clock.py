@@ -6,6 +6,8 @@ UNDOCUMENTED: that answers carry a `Date`; without one nothing is known (tests/t
 import time
 from collections.abc import Callable, Mapping
 
+from aiohttp.hdrs import DATE
+
 from onboard360_async.transport.rate_headers import date_of
 
 __all__ = ["ServerClock"]
@@ -22,7 +24,7 @@ class ServerClock:
 
     def heard(self, headers: Mapping[str, str]) -> None:
         """An answer came."""
-        if (text := headers.get("Date")) is not None:
+        if (text := headers.get(DATE)) is not None:
             self._last = text, self._now()
 
     def skew_s(self) -> float | None:

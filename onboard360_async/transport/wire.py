@@ -63,7 +63,7 @@ async def read_whole(response: aiohttp.ClientResponse, most_bytes: int = setting
     """
     content = response.content
     try:
-        chunk = hidden(await content.readany())
+        chunk = hidden(content.read_nowait() if content.is_eof() else await content.readany())
         if content.at_eof() and len(chunk) <= most_bytes:  # it came in one piece, as most do
             return chunk
         body = _Body(chunk)
