@@ -1,8 +1,8 @@
 """`python3 dev bench calls`: what one request costs the process that makes it, ours beside what users would take.
 
 Typed list and typed add, as on the API page, sixteen at once, against a bare server on another core that is never the
-limit. Each client has a process of its own; in each round every one has its turn. A figure is the median of the rounds,
-a ratio the median of what each round says. Then what ours allocates, and how many Python functions it calls, beside raw
+limit. Each client has a process of its own, a new one in each round, in which every one has its turns. A figure is the
+median of the rounds, a ratio the median of what each round says. Then what ours allocates, and how many Python functions it calls, beside raw
 aiohttp. Options: --requests (of a turn), --rounds, --only cpu|allocated|python.
 """
 
@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Final
 
@@ -25,7 +26,7 @@ from benchmarks.table import Row, Table, print_all
 
 __all__ = ["generate", "main", "tables"]
 
-ROUNDS, REQUESTS, COUNTED = 7, 1_600, 320
+ROUNDS, TURNS, REQUESTS, COUNTED = 9, 2, 800, 320
 SLOW: Final = 4  # so many times fewer requests for the slow ones: their figures are steady all the same
 MOST, MOST_UVLOOP, MOST_ALLOCATED, MOST_CALLS = 1.15, 0.90, 1.15, 1.2  # beside raw aiohttp + json; the targets
 BASE: Final = "raw aiohttp + json"
@@ -71,20 +72,27 @@ def present(names: Iterable[str]) -> list[str]:
     return [name for name in names if name not in NEEDS or importlib.util.find_spec(NEEDS[name])]
 
 
-def cpu(hired: Mapping[str, Worker], *, rounds: int, requests: int) -> Iterator[Table]:
-    """Microseconds of a request, for each kind."""
+def cpu(commands: Mapping[str, Sequence[str]], env: Mapping[str, str], *, rounds: int, requests: int) -> list[Table]:
+    """Microseconds of a request, for each kind; in new processes each round, since no two of a kind are quite alike."""
+    took: dict[str, dict[str, list[float]]] = {kind: {name: [] for name in commands} for kind in KINDS}
+    for _ in range(rounds):
+        with workers(commands, env) as hired:
+            for kind, of_kind in took.items():
+                turns: dict[str, Callable[[], float]] = {}
+                for name, worker in hired.items():
+                    many = requests // (SLOW if name in ("httpx", "requests", "generated") else 1)
+                    turns[name] = partial(_per_call, worker, "cpu", kind, many)
+                for name, figures in interleaved(turns, TURNS).items():
+                    of_kind[name].append(median(figures))
+    tables = []
     for kind, title in KINDS.items():
-        turns: dict[str, Callable[[], float]] = {}
-        for name, worker in hired.items():
-            many = requests // (SLOW if name in ("httpx", "requests", "generated") else 1)
-            turns[name] = partial(_per_call, worker, "cpu", kind, many)
-        took = interleaved(turns, rounds)
         rows = (
-            Row(NAMES[name], micros * 1e6, beside(took, name, "raw"), TARGETS.get(name, ""))
-            for name, micros in medians(took).items()
+            Row(NAMES[name], micros * 1e6, beside(took[kind], name, "raw"), TARGETS.get(name, ""))
+            for name, micros in medians(took[kind]).items()
         )
-        told = f"{title}, {AT_ONCE} at once: CPU of a request, median of {rounds} interleaved rounds of {requests}"
-        yield Table(kind, told, "µs", tuple(rows), BASE)
+        told = f"{title}, {AT_ONCE} at once: CPU of a request, median of {rounds} rounds of {TURNS} x {requests}"
+        tables.append(Table(kind, told, "µs", tuple(rows), BASE))
+    return tables
 
 
 def counted(hired: Mapping[str, Worker], what: str, title: str, most: float, *, requests: int) -> Iterator[Table]:
@@ -116,8 +124,7 @@ def tables(arguments: Sequence[str] = ()) -> list[Table]:
     with bare_server() as server, generate(names) as env:
         commands = {name: ("-m", "benchmarks.callers", name, server.url) for name in names}
         if asked.only in (None, "cpu"):
-            with workers(commands, env) as hired:
-                made += cpu(hired, rounds=asked.rounds, requests=asked.requests)
+            made += cpu(commands, env, rounds=asked.rounds, requests=asked.requests)
         # Others for what is counted: whoever was traced once is not timed again.
         few = {name: ("-m", "benchmarks.callers", name, server.url) for name in COUNTED_OF}
         with workers(few, env) as hired:

@@ -109,12 +109,14 @@ class _Known:
     """The latest clients that were handed on, so that pages which shift while people are added show nobody twice."""
 
     def __init__(self) -> None:
-        self._latest: deque[str] = deque(maxlen=settings.PAGE_IDS)
+        self._latest: deque[list[Client]] = deque()  # batches, since an answer that is alone need not be looked through
+        self._count = 0  # in them
         self._before: frozenset[str] = frozenset()
 
     def turn(self) -> None:
         """A page was read; what follows is of the next."""
-        self._before = frozenset(self._latest)
+        latest = [client.id for batch in self._latest for client in batch]
+        self._before = frozenset(latest[-settings.PAGE_IDS :])
 
     def without(self, clients: list[Client]) -> list[Client]:
         """Those of one answer whom no page before has shown. Within the answer nobody is left out."""
@@ -122,7 +124,12 @@ class _Known:
         # (tests/test_following.py (test_nobody_comes_twice_while_others_are_added)).
         if self._before:
             clients = [client for client in clients if client.id not in self._before]
-        self._latest.extend([client.id for client in clients])
+        if not clients:
+            return clients
+        self._latest.append(clients[-settings.PAGE_IDS :])  # the reader may do with his own what he likes
+        self._count += len(self._latest[-1])
+        while self._count - len(self._latest[0]) >= settings.PAGE_IDS:
+            self._count -= len(self._latest.popleft())
         return clients
 
 
@@ -169,14 +176,14 @@ class _Loop:
                     if link is not None:
                         await self._look_ahead(link, stream)
                     async for chunk in chunks:
-                        batch = self._fresh(call, stream.feed(chunk))
+                        batch = self._fresh(call, stream, stream.feed(chunk))
                         if link is None and (there := (stream.count > 0, stream.is_whole)) != looked:
                             looked = there  # what stands before the clients is known by then; or all that there is
                             await self._look_ahead(link, stream)
                         if batch:
                             yield batch
                     while rest := stream.finish():
-                        if batch := self._fresh(call, rest):
+                        if batch := self._fresh(call, stream, rest):
                             yield batch
             except (AnswerLostError, DeadlineError, DecodeError) as error:
                 call.lost(error, status=answer.status, items=self._items - before)
@@ -184,8 +191,9 @@ class _Loop:
                 await self._turn(link, stream)
                 return
 
-    def _fresh(self, call: Call, clients: list[Client]) -> list[Client]:
-        call.drifted(beyond(clients, "$.clients[]"))
+    def _fresh(self, call: Call, stream: ClientStream, clients: list[Client]) -> list[Client]:
+        if stream.has_extra:
+            call.drifted(beyond(clients, "$.clients[]"))
         return self._known.without(clients)
 
     # --- how it goes on ---

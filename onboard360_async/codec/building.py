@@ -7,6 +7,7 @@ an open class with the same slots, and becomes a Client when it is whole.
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -29,6 +30,10 @@ _KNOWN: Final = names_of(Client)
 _OF_A_CAMPAIGN: Final = names_of(Campaign)
 _OPTIONAL: Final = sorted(_KNOWN - {"id", "campaign_id", "email", "created_at"})
 _IN_A_LISTING: Final = len(_KNOWN - {"link"})  # members that an object has where listings show them all
+_required: Final = itemgetter("id", "campaign_id", "email", "created_at")
+_listed: Final = itemgetter(
+    "id", "campaign_id", "email", "created_at", "first_name", "last_name", "company_name", "phone"
+)
 _moment: Final = datetime.fromisoformat
 _new: Final = object.__new__
 
@@ -48,36 +53,41 @@ def build(items: Iterable[Any], into: list[Client], shared: dict[str, str]) -> b
     if len(shared) > settings.SHARED_IDS:
         shared.clear()
     append, one_of, last, has_extra = into.append, shared.setdefault, "", False
+    new, open_client, listed, moment_of, utc, text, nothing = (
+        _new,
+        _OpenClient,
+        _listed,
+        _moment,
+        UTC,
+        str,
+        NOTHING_EXTRA,
+    )
     for item in items:
-        client: Any = _new(_OpenClient)
-        client.id = key = item["id"]
-        campaign_id = item["campaign_id"]
-        client.email = email = item["email"]
-        time = _moment(item["created_at"])
-        client.created_at = time if time.tzinfo is UTC else utc_time(item["created_at"])
-        if not type(key) is type(campaign_id) is type(email) is str:
+        client: Any = new(open_client)
+        try:
+            key, campaign_id, email, time, first, second, company, phone = listed(item)
+        except KeyError:  # of those that may be missing, perhaps
+            key, campaign_id, email, time = _required(item)
+            is_plain = False
+        else:
+            # As nearly every listing shows nearly everybody.
+            is_plain = (
+                len(item) == _IN_A_LISTING
+                and (type(first) is text or first is None)
+                and (type(second) is text or second is None)
+                and (type(company) is text or company is None)
+                and (type(phone) is text or phone is None)
+            )
+        if not (type(key) is text and type(campaign_id) is text and type(email) is text):
             raise TypeError
         if campaign_id != last:
             last = one_of(campaign_id, campaign_id)
-        client.campaign_id = last
-        try:
-            client.first_name = first = item["first_name"]
-            client.last_name = second = item["last_name"]
-            client.company_name = company = item["company_name"]
-            client.phone = phone = item["phone"]
-            is_plain = len(item) == _IN_A_LISTING and (
-                type(first) is type(second) is type(company) is type(phone) is str
-                or (
-                    (first is None or type(first) is str)
-                    and (second is None or type(second) is str)
-                    and (company is None or type(company) is str)
-                    and (phone is None or type(phone) is str)
-                )
-            )
-        except KeyError:
-            is_plain = False
+        moment = moment_of(time)
+        client.id, client.campaign_id, client.email = key, last, email
+        client.created_at = moment if moment.tzinfo is utc else utc_time(time)
         if is_plain:
-            client.link, client.extra = None, NOTHING_EXTRA
+            client.first_name, client.last_name, client.company_name, client.phone = first, second, company, phone
+            client.link, client.extra = None, nothing
         elif _fill(client, item):
             has_extra = True
         client.__class__ = Client

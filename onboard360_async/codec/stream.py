@@ -31,6 +31,7 @@ class ClientStream:
     def __init__(self) -> None:
         self._walk = Walk(self._take)
         self.envelope = self._walk.envelope  # the other members of the answer
+        self.has_extra = False  # whether anybody so far has something that the API page does not name
         self._clients: list[Client] = []  # of this feed
         self._held = bytearray()  # what came and was not read; begins at a token
         self._is_begun = False
@@ -74,8 +75,11 @@ class ClientStream:
             raise self._failed
         try:
             # In pieces, so that what is held stays small however large a chunk is.
-            for start in range(0, len(chunk) or 1, settings.FEED_BYTES):
-                self._read(chunk[start : start + settings.FEED_BYTES], final=final)
+            if len(chunk) <= settings.FEED_BYTES:
+                self._read(chunk, final=final)
+            else:
+                for start in range(0, len(chunk), settings.FEED_BYTES):
+                    self._read(chunk[start : start + settings.FEED_BYTES], final=final)
         except DecodeError as error:
             self._failed = error.with_traceback(None)  # its frames hold a person, and so may what it came of
             error.__context__ = None
@@ -112,7 +116,8 @@ class ClientStream:
             end = self._held.rfind(self._boundary, 0, end) + comma
             if end < comma:
                 return False
-            part = b"".join((b"[", self._held[:end], b"]"))
+            with memoryview(self._held) as held:
+                part = b"".join((b"[", held[:end], b"]"))
             try:
                 items: Any = loads_quickly(part)
             except (ValueError, RecursionError):
@@ -135,6 +140,7 @@ class ClientStream:
             add_clients(again[:good], clients, self.count, self._shared)
         self._clients += clients
         self._walk.count += len(clients)
+        self.has_extra |= has_extra
         if fault is not None:
             raise fault
 
@@ -156,4 +162,4 @@ class ClientStream:
         del self._held[: size - len(text[read:].encode())]
 
     def _take(self, value: object) -> None:
-        add_clients([value], self._clients, self.count, self._shared)
+        self.has_extra |= add_clients([value], self._clients, self.count, self._shared)
