@@ -2,8 +2,8 @@
 
 Typed list and typed add, as on the API page, sixteen at once, against a bare server on another core that is never the
 limit. Each client has a process of its own, a new one in each round, in which every one has its turns. A figure is the
-median of the rounds, a ratio the median of what each round says. Then what ours allocates, and how many Python functions it calls, beside raw
-aiohttp. Options: --requests (of a turn), --rounds, --only cpu|allocated|python.
+median of the rounds, a ratio the median of what each round says. Then what ours allocates, and how many Python
+functions it calls, beside raw aiohttp. Options: --requests (of a turn), --rounds, --only cpu|allocated|python.
 """
 
 import argparse
