@@ -52,6 +52,7 @@ BACKOFF_CEILING_S: Final = 8.0  # seconds; our choice
 KEEPALIVE_S: Final = 3.0  # seconds; our choice: shorter than a server's idle close, which would eat a POST
 USER_AGENT: Final = "onboard360-async"  # our choice
 SHORTEST_TIMEOUT_S: Final = 0.001  # seconds: what is left of a deadline is never rounded to "for ever"; our choice
+READ_BYTES: Final = 120 * 1024  # bytes that a connection reads at once; our choice: below 128 KiB, see transport.pool
 MAX_ERROR_BYTES: Final = 64 * 1024  # bytes of an error answer that are read; our choice
 MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # bytes of one answer that is read whole; our choice
 SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `body_snippet`; our choice
