@@ -25,12 +25,13 @@ def email_key(email: str) -> str:
     return unicodedata.normalize("NFC", email.strip()).lower()
 
 
-@frozen
 class WithExtra:
     """A model whose read-only `extra` survives pickling and copying, which a mapping proxy alone does not."""
 
+    __slots__ = ("__weakref__",)
+
     def __reduce__(self) -> tuple[object, ...]:
-        values = {name: getattr(self, name) for name in fields_dict(type(self))}
+        values = {name: getattr(self, name) for name in fields_dict(type(self))}  # type: ignore[arg-type]  # all are attrs'
         return _rebuilt, (type(self), values | {"extra": dict(values["extra"])})
 
 

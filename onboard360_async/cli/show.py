@@ -13,13 +13,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, TextIO
 
-from attrs import fields
+from attrs import AttrsInstance, fields
 from rich.console import Console
 from rich.table import Table
 
 from onboard360_async.cli.screen import json_for, on_screen
 from onboard360_async.errors import ConfigurationError
-from onboard360_async.models import WithExtra
 from onboard360_async.sqlite import application_of
 
 __all__ = ["FORMATS", "Rows", "row_of", "show", "table_of", "to_the_second"]
@@ -28,7 +27,7 @@ FORMATS: Final = ("table", "json", "jsonl", "csv")
 _UNBOUNDED: Final = 10_000  # columns: a table that goes to a file or a pipe is never cut
 
 
-def row_of(item: WithExtra) -> dict[str, object]:
+def row_of(item: AttrsInstance) -> dict[str, object]:
     """A model as the API names it, with what the page does not name at its end."""
     values = {field.name: getattr(item, field.name) for field in fields(type(item))}
     extra = values.pop("extra")

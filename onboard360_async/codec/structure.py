@@ -6,8 +6,9 @@ and is not what it says is a DecodeError with the path of the bad value, never t
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from attrs import evolve
 from cattrs import Converter, transform_error
@@ -18,7 +19,7 @@ from onboard360_async.codec.times import utc_time
 from onboard360_async.errors import DecodeError
 from onboard360_async.models import Campaign, Client
 
-__all__ = ["add_clients", "kind_of", "structure"]
+__all__ = ["add_clients", "exact", "kind_of", "structure"]
 
 Model = TypeVar("Model", Campaign, Client)
 
@@ -56,8 +57,10 @@ def _keeping_extra(model: type[Model], converter: Converter) -> Callable[[object
     return hook
 
 
-def _converter(*, detailed: bool) -> Converter:
-    converter = Converter(detailed_validation=detailed)
+@cache
+def exact() -> Converter:
+    """The converter that decides, and names the path; it is slow, and asked only when the quick way has refused."""
+    converter = Converter(detailed_validation=True)
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(datetime, _time)
     converter.register_structure_hook(Campaign, _keeping_extra(Campaign, converter))
@@ -65,25 +68,14 @@ def _converter(*, detailed: bool) -> Converter:
     return converter
 
 
-def _clients(values: Any, _: object) -> list[Client]:
-    clients: list[Client] = []
-    building.build(values, clients, {})
-    return clients
-
-
-_FAST: Final = _converter(detailed=False)
-_FAST.register_structure_hook(Client, lambda value, kind: _clients((value,), kind)[0])
-_FAST.register_structure_hook_func(lambda kind: kind == list[Client], _clients)
-_FAST.register_structure_hook_func(
-    lambda kind: kind == list[Campaign], lambda values, _: building.build_campaigns(values)
-)
-_EXACT: Final = _converter(detailed=True)  # slower; asked only after _FAST has refused: it decides, and names the path
-
-
-def structure(value: object, model: Any, path: str) -> Any:
-    """The model of a decoded value; DecodeError with the path of what is wrong in it."""
+def structure(value: Any, model: Any, path: str) -> Any:
+    """The Client, or list of Campaigns, of a decoded value; DecodeError with the path of what is wrong in it."""
     try:
-        return _FAST.structure(value, model)
+        if model is not Client:
+            return building.build_campaigns(value)
+        clients: list[Client] = []
+        building.build((value,), clients, {})
+        return clients[0]
     except Exception:  # noqa: BLE001 - whatever it was, the exact converter says it again, with its path
         return _exactly(value, model, path)
 
@@ -107,7 +99,7 @@ def add_clients(items: list[Any], into: list[Client], first: int, shared: dict[s
 
 def _exactly(value: object, model: Any, path: str) -> Any:
     try:
-        return _EXACT.structure(value, model)
+        return exact().structure(value, model)
     except Exception as error:  # noqa: BLE001 - cattrs raises groups and plain errors alike
         fault = _fault(error, value, model, path)
     raise fault

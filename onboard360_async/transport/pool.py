@@ -81,8 +81,8 @@ class _Connector(aiohttp.TCPConnector):
     A server that has closed an idle one by now would otherwise be sent a POST, and nobody would know what became of it;
     and what came on an idle one would be taken for the next answer.
 
-    They read at most READ_BYTES at once. asyncio's own is a new buffer of 256 KiB for each read, so large that glibc has
-    the system map new pages for it each time, which takes a tenth of a request. uvloop has no such number, nor need.
+    They read at most READ_BYTES at once. asyncio's own is a new buffer of 256 KiB for each read, so large that glibc
+    has the system map new pages for it each time: a tenth of a request. uvloop has no such number, nor need.
     """
 
     async def connect(

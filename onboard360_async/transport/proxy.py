@@ -9,7 +9,6 @@ import base64
 import urllib.request
 from collections.abc import Mapping
 
-from attrs import field, frozen
 from yarl import URL
 
 from onboard360_async.errors import ConfigurationError
@@ -19,12 +18,13 @@ from onboard360_async.transport.access import is_loopback
 __all__ = ["Proxy", "proxy_for"]
 
 
-@frozen
 class Proxy:
     """Where a tunnel to the service begins; no `url` for a direct way."""
 
-    url: URL | None = None
-    headers: Mapping[str, str] | None = field(default=None, repr=False)  # its own password, not the service's
+    __slots__ = ("headers", "url")
+
+    def __init__(self, url: URL | None = None, headers: Mapping[str, str] | None = None) -> None:
+        self.url, self.headers = url, headers  # with its own password, not the service's
 
 
 def proxy_for(base_url: URL) -> Proxy:

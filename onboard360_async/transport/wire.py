@@ -39,11 +39,11 @@ class SentTwiceError(Exception):
 
 WIRE_ERRORS: Final = (aiohttp.ClientError, OSError, TimeoutError, SentTwiceError, SlotOverError)
 _JSON: Final = "application/json"
-_PRIVATE: Final = (
-    (re.compile(r"[^\s@<>\"'(),:;]+@[^\s@<>\"'(),:;]+"), "<email>"),
-    (re.compile(r"https?://[^\s\"'<>]+|/c/\w+"), "<link>"),
-    (re.compile(r"\bsk_\w+"), "<key>"),
-    (re.compile(r"(?<![\w-])\+?\d[\d ()./-]{6,}\d(?![\w-])"), "<number>"),  # a phone; ids have letters
+_PRIVATE: Final = (  # compiled by `re` when they are first needed
+    (r"[^\s@<>\"'(),:;]+@[^\s@<>\"'(),:;]+", "<email>"),
+    (r"https?://[^\s\"'<>]+|/c/\w+", "<link>"),
+    (r"\bsk_\w+", "<key>"),
+    (r"(?<![\w-])\+?\d[\d ()./-]{6,}\d(?![\w-])", "<number>"),  # a phone; ids have letters
 )
 
 
@@ -105,7 +105,7 @@ def likely_base(response: aiohttp.ClientResponse, path: str) -> str:
 def no_people(text: str, sent: bytes | None = None) -> str:
     """A server's error text that may be shown: nothing of a person, nothing that was sent, and not too long."""
     for pattern, stands_for in _PRIVATE:
-        text = pattern.sub(stands_for, text)
+        text = re.sub(pattern, stands_for, text)
     for value in _texts(sent):
         text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", "<sent>", text, flags=re.IGNORECASE)
     return text[: settings.SNIPPET_CHARS]
