@@ -8,16 +8,17 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import evolve
-from cattrs import Converter, transform_error
-from cattrs.gen import make_dict_structure_fn, override
 
 from onboard360_async.codec import building
 from onboard360_async.codec.times import utc_time
 from onboard360_async.errors import DecodeError
 from onboard360_async.models import Campaign, Client
+
+if TYPE_CHECKING:
+    from cattrs import Converter
 
 __all__ = ["add_clients", "exact", "kind_of", "structure"]
 
@@ -43,8 +44,10 @@ def kind_of(value: object) -> str:
     return names.get(type(value), "a number")
 
 
-def _keeping_extra(model: type[Model], converter: Converter) -> Callable[[object, object], Model]:
+def _keeping_extra(model: type[Model], converter: "Converter") -> Callable[[object, object], Model]:
     """Structure `model`, and put what the API page does not name into its `extra`."""
+    from cattrs.gen import make_dict_structure_fn, override
+
     known = building.names_of(model)
     structure = make_dict_structure_fn(model, converter, extra=override(omit=True))
 
@@ -58,8 +61,13 @@ def _keeping_extra(model: type[Model], converter: Converter) -> Callable[[object
 
 
 @cache
-def exact() -> Converter:
-    """The converter that decides, and names the path; it is slow, and asked only when the quick way has refused."""
+def exact() -> "Converter":
+    """The converter that decides, and names the path; it is slow, and asked only when the quick way has refused.
+
+    It is made then, and cattrs imported: for most programs never.
+    """
+    from cattrs import Converter
+
     converter = Converter(detailed_validation=True)
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(datetime, _time)
@@ -115,6 +123,8 @@ def _explain(error: BaseException, _: object = None) -> str:
 def _fault(error: Exception, value: object, model: Any, path: str) -> DecodeError:
     if model is Client and type(value) is dict and "created_at" not in value:
         return DecodeError("required, and not there", f"{path}.created_at")  # the one that models lets look optional
+    from cattrs import transform_error
+
     faults = transform_error(error, path, _explain)
     message, _, where = faults[0].rpartition(" @ ")
     if len(faults) > 1:
