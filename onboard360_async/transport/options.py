@@ -40,10 +40,11 @@ class Event:
     settled (the slot counts) or released (it does not, nothing was sent); retried where another attempt follows,
     `seconds` later (after a 429 the budget waits instead, so 0). It ends with exactly one of: done, failed (`error`,
     the class's name, and `status` where there was one), cancelled (from outside), left (a listing whose reader had
-    enough; of the blocking handle, which reads ahead, it may be cancelled). Before the end there may be listing_may_be_capped, and drift: an answer holds something that the API page
-    does not name, which is kept in `extra`; `where` is its path (`$.clients[].status`), each told once. A listing in
-    pages tells of each page as of a call, the next of which may begin before this one ends; an import tells of each of
-    its calls. Several are under way at once, and `call` tells them apart.
+    enough; the blocking handle reads ahead, so there it may be cancelled). Before the end there may be
+    listing_may_be_capped, and drift: an answer holds something that the API page does not name, which is kept in
+    `extra`; `where` is its path (`$.clients[].status`), each told once. A listing in pages tells of each page as of a
+    call, the next of which may begin before this one ends; an import tells of each of its calls. Several are under way
+    at once, and `call` tells them apart.
     `unknown`: it ended, and what came of it is not known (a POST that was sent and not answered, or not readably).
     `call` is a number that only this call has in this process, `at_ns` the time (Unix, nanoseconds), `url` the whole
     address with its values hidden. In `path` and `url` an email is hidden, too.
