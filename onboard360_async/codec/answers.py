@@ -51,7 +51,10 @@ def not_json(start: str, error: BaseException | None = None) -> DecodeError:
 
 def _member(body: bytes, name: str) -> object:
     """The one member that the API page promises in an answer."""
-    value = decode_json(body)
+    try:
+        value = loads(body)
+    except (ValueError, RecursionError):
+        value = decode_json(body)  # an empty one, or what is wrong with it
     if type(value) is not dict:
         raise DecodeError(f"expected an object with {name!r}, found {kind_of(value)}")
     if name not in value:

@@ -21,6 +21,7 @@ except ImportError:
 else:
     _quick = orjson.loads
 
+_in_utf_8: Final = json.JSONDecoder().decode  # what `json.loads` comes to, without asking which encoding it is
 _LONG: Final = b"0" * 19  # digits: the shortest number that does not always fit into 64 bits
 _DIGITS_AS_0: Final = bytes.maketrans(b"0123456789", b"0" * 10)
 
@@ -30,19 +31,18 @@ def loads(body: bytes) -> object:
 
     RecursionError if it goes deeper than MAX_NESTING: the parsers' own limits differ.
     """
-    value = _loads(body)
+    try:
+        if _quick is None:
+            value = _in_utf_8(body.decode())
+        elif _LONG in body.translate(_DIGITS_AS_0):
+            value = json.loads(body)
+        else:
+            value = _quick(memoryview(body))  # since it takes no class derived from bytes, as ours that are hidden
+    except ValueError:
+        value = json.loads(body)  # which says what is wrong, or knows another encoding
     if body.count(b"[") + body.count(b"{") > settings.MAX_NESTING and is_deep(value):
         raise RecursionError
     return value
-
-
-def _loads(body: bytes) -> object:
-    if _quick is not None and not _has_long_number(body):
-        try:
-            return _quick(memoryview(body))  # since it takes no class derived from bytes, as ours that are hidden
-        except ValueError:
-            pass  # json says whether it is wrong, and how
-    return json.loads(body)
 
 
 def loads_quickly(part: bytes) -> object:
