@@ -5,6 +5,7 @@ and is not what it says is a DecodeError with the path of the bad value, never t
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from itertools import islice
 from typing import Any, Final, TypeVar
@@ -82,10 +83,9 @@ _EXACT: Final = _converter(detailed=True)  # slower; asked only after _FAST has 
 
 def structure(value: object, model: Any, path: str) -> Any:
     """The model of a decoded value; DecodeError with the path of what is wrong in it."""
-    try:
+    with suppress(Exception):  # whatever it was, the exact converter says it again, with its path and no value
         return _FAST.structure(value, model)
-    except Exception:  # noqa: BLE001 - whatever it was, the exact converter says it again, with its path
-        return _exactly(value, model, path)
+    return _exactly(value, model, path)
 
 
 def add_clients(items: list[Any], into: list[Client], first: int, shared: dict[str, str]) -> bool:
@@ -96,12 +96,12 @@ def add_clients(items: list[Any], into: list[Client], first: int, shared: dict[s
     """
     before, has_extra = len(into), False
     while (done := len(into) - before) < len(items):
-        try:
+        with suppress(Exception):  # as above
             has_extra |= building.build(islice(items, done, None), into, shared)
-        except Exception:  # noqa: BLE001 - as above
-            has_extra = True  # perhaps: of those before it nothing was told
-            number = len(into) - before
-            into.append(_exactly(items[number], Client, f"$.clients[{first + number}]"))
+            continue
+        has_extra = True  # perhaps: of those before it nothing was told
+        number = len(into) - before
+        into.append(_exactly(items[number], Client, f"$.clients[{first + number}]"))
     return has_extra
 
 
