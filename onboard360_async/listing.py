@@ -18,7 +18,14 @@ from onboard360_async import settings
 from onboard360_async.codec.continuation import Trail, next_link, next_page, shows_pages
 from onboard360_async.codec.drift import beyond, path_of
 from onboard360_async.codec.stream import ClientStream
-from onboard360_async.errors import AnswerLostError, DeadlineError, DecodeError, Onboard360Error, PaginationError
+from onboard360_async.errors import (
+    AnswerLostError,
+    BudgetExhaustedError,
+    DeadlineError,
+    DecodeError,
+    Onboard360Error,
+    PaginationError,
+)
 from onboard360_async.hidden import hidden
 from onboard360_async.models import Client
 from onboard360_async.transport.call import Call
@@ -75,7 +82,10 @@ class _Page:
         self._ahead = asyncio.create_task(self.call.answer())
 
     async def answer(self) -> aiohttp.ClientResponse:
-        """The answer that was fetched; without one, or the next time, it is asked for here."""
+        """The answer that was fetched; without one, or the next time, it is asked for here.
+
+        So it is where the budget had nothing for it ahead of time: `max_wait_s` counts from when the page is wanted.
+        """
         if (ahead := self._ahead) is None:
             return await self.call.answer()
         try:
@@ -84,7 +94,9 @@ class _Page:
             await self.stop()
             raise
         self._ahead = None
-        return ahead.result()
+        with suppress(BudgetExhaustedError):
+            return ahead.result()
+        return await self.call.answer()
 
     async def stop(self) -> None:
         """Nobody wants what was fetched: nothing of it stays, neither task nor connection nor turn in the budget."""

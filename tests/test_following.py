@@ -493,6 +493,24 @@ def test_max_wait_s_is_for_the_wait_of_each_page() -> None:
     run(main)
 
 
+def test_what_the_budget_refuses_ahead_of_time_is_asked_for_when_it_is_wanted() -> None:
+    """Who would never wait, and works on each page, has a free slot when one ends, and so gets everybody."""
+
+    async def main(loop: VirtualLoop) -> None:
+        answers = [page(1, next_cursor="b"), page(2, next_cursor="c"), page(3)]
+        budget = Budget(limit=1, burst=1, window_s=10.0, clock=loop.clock)
+        scene = Scene(loop, *([(0.0, each)] for each in answers), budget=budget)
+        came: list[int] = []
+        async with scene.api() as api, aclosing(api.iter_clients(max_wait_s=0.0).batches()) as batches:
+            async for batch in batches:
+                came += ids(batch)
+                await scene.work(30.0)
+        assert came == [1, 2, 3]
+        assert len(scene.server.requests) == 3
+
+    run(main)
+
+
 @pytest.mark.parametrize("minutes", [1, 60])
 def test_a_slow_reader_does_not_make_the_next_page_time_out(minutes: int) -> None:
     """Nobody waited for its bytes: those that came are there, those that had no room come when they are read."""

@@ -99,6 +99,8 @@ class ClientStream:
                 pass
             if final or not self._must_be_cut(self._held):
                 self._walk_on(to_element=False)
+        if final and self.is_whole and self._held:  # a letter that was cut in two
+            raise DecodeError("the answer is not UTF-8", self._walk.path)
         size = len(self._held)
         self._retry_at = 2 * size if size > settings.RETRY_BYTES else 0  # a long element doubles before the next try
 

@@ -5,6 +5,7 @@ and is not what it says is a DecodeError with the path of the bad value, never t
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from functools import cache
 from itertools import islice
@@ -84,8 +85,9 @@ def structure(value: Any, model: Any, path: str) -> Any:
         clients: list[Client] = []
         building.build((value,), clients, {})
         return clients[0]
-    except Exception:  # noqa: BLE001 - whatever it was, the exact converter says it again, with its path
-        return _exactly(value, model, path)
+    except Exception:  # noqa: BLE001, S110 - the exact converter says it again, with its path and no value
+        pass
+    return _exactly(value, model, path)
 
 
 def add_clients(items: list[Any], into: list[Client], first: int, shared: dict[str, str]) -> bool:
@@ -96,12 +98,12 @@ def add_clients(items: list[Any], into: list[Client], first: int, shared: dict[s
     """
     before, has_extra = len(into), False
     while (done := len(into) - before) < len(items):
-        try:
+        with suppress(Exception):  # as above
             has_extra |= building.build(islice(items, done, None), into, shared)
-        except Exception:  # noqa: BLE001 - as above
-            has_extra = True  # perhaps: of those before it nothing was told
-            number = len(into) - before
-            into.append(_exactly(items[number], Client, f"$.clients[{first + number}]"))
+            continue
+        has_extra = True  # perhaps: of those before it nothing was told
+        number = len(into) - before
+        into.append(_exactly(items[number], Client, f"$.clients[{first + number}]"))
     return has_extra
 
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from onboard360_async import settings
 from onboard360_async.codec.answers import not_json
+from onboard360_async.codec.drift import path_of
 from onboard360_async.errors import DecodeError
 
 __all__ = ["Walk"]
@@ -63,7 +64,7 @@ class Walk:
         """Where in the answer we are."""
         if self._step in (Walk._element, Walk._first_element, Walk._after_element):
             return f"$.clients[{self.count}]"
-        return f"$.{self._key}" if self._key else "$"
+        return path_of("$", self._key) if self._key else "$"
 
     def read(self, text: str, *, to_element: bool) -> int:
         """Go on in `text`; how many characters of it were read. `to_element` stops before the next element.

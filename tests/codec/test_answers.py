@@ -110,6 +110,16 @@ def test_several_faults_are_counted_and_no_value_is_shown() -> None:
     assert "john" not in f"{caught.value} {caught.value!r}"
 
 
+@pytest.mark.parametrize("kind", ["campaigns", "client"])
+def test_an_error_comes_of_nothing_that_shows_a_value(kind: str) -> None:
+    """No other error stands behind it: Python's own words about a time hold the text, and its frames the person."""
+    bad = CLIENT | {"name": "Jane", "created_at": "jane@example.com", "updated_at": "jane@example.com"}
+    answer = body(client=bad, campaigns=[bad])
+    with pytest.raises(DecodeError) as caught:
+        decode_client(answer) if kind == "client" else decode_campaigns(answer)
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
 def test_a_bad_item_of_a_list_is_named_by_its_place() -> None:
     """Of many campaigns the bad one is named."""
     with pytest.raises(DecodeError, match="expected text, found null") as caught:

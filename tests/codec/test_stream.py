@@ -122,6 +122,23 @@ def test_bytes_that_are_no_text_come_after_the_good_clients() -> None:
         stream.finish()
 
 
+@pytest.mark.parametrize("end", [b"\xc3", b" \xe2\x82", b"\n\xf0\x9f\x98"])
+def test_a_letter_that_is_cut_behind_the_end_is_refused(end: bytes) -> None:
+    """As json refuses it: nothing but white space may follow, and half a letter is none."""
+    document = b'{"clients": [' + GOOD.encode() + b"]}" + end
+    for size in (1, 7, 1_000):
+        with pytest.raises(DecodeError, match=r"\$: the answer is not UTF-8"):
+            decode(document[start : start + size] for start in range(0, len(document), size))
+
+
+@pytest.mark.parametrize("broken", ['": tru}', '" 1}', '": "\n"}', '": 1 2}', '": 1, }'])
+def test_a_path_shows_no_name_that_may_be_somebodys(broken: str) -> None:
+    """The name of a member is the server's word: an address among them is not shown, as drift does not show it."""
+    with pytest.raises(DecodeError) as caught:
+        decode([f'{{"clients": [], "john@example.com{broken}'.encode()])
+    assert caught.value.path == "$.(not shown)"
+
+
 def test_nesting_without_end_is_refused() -> None:
     """A bomb of brackets is an error of ours, not a crash."""
     with pytest.raises(DecodeError, match="nested too deeply"):
