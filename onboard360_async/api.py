@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, Unpack
+from typing import Final, Self, Unpack
 from weakref import WeakValueDictionary
 
 import aiohttp
 
-from onboard360_async import settings
+from onboard360_async import importer, settings
 from onboard360_async.budget import Budget, Priority
 from onboard360_async.checks import IS_ID, check_email, check_new_client, check_text, pick_campaign
 from onboard360_async.codec.answers import decode_campaigns, decode_client, decode_json, encode_client, encode_json
@@ -30,10 +30,6 @@ from onboard360_async.transport.options import UNSET, Deadline, Event, Options, 
 from onboard360_async.transport.pool import Pool
 from onboard360_async.transport.proxy import proxy_for
 from onboard360_async.transport.transport import Transport
-
-if TYPE_CHECKING:  # most programs import nobody, and would wait for a third of what we are
-    from onboard360_async.importer import ImportJob, RuleOptions
-    from onboard360_async.importer.source import Rows
 
 __all__ = ["UNSET", "AsyncOnboard360", "Unset"]
 
@@ -291,7 +287,7 @@ class AsyncOnboard360:
 
     def open_import(
         self,
-        source: "str | Path | Rows | None",
+        source: "str | Path | importer.Rows | None",
         *,
         campaign: str | None = None,
         journal: str | Path | None = None,
@@ -301,8 +297,8 @@ class AsyncOnboard360:
         delimiter: str | None = None,
         form: str | None = None,
         events_from: str | Path | Sequence[str | Path] | None = None,
-        **rules: "Unpack[RuleOptions]",
-    ) -> "ImportJob":
+        **rules: "Unpack[importer.RuleOptions]",
+    ) -> "importer.ImportJob":
         """An import of a file, of rows (mappings or NewClient, also async), or what is left in a journal (None).
 
         Everybody in it is added to `campaign` (an id or a name) at most once, at BULK priority; without a campaign each
@@ -315,8 +311,6 @@ class AsyncOnboard360:
         UNDOCUMENTED: whether the service writes to those who are added; take it that it does.
         ConfigurationError for what cannot work; `load` and `run` raise what is wrong with the list or the service.
         """
-        from onboard360_async.importer import ImportJob, Reading, Rules
-
         options = self._options.but(priority=Priority.BULK, deadline_s=None, max_wait_s=None)
         bulk = self.with_options(priority=Priority.BULK, deadline_s=None, max_wait_s=None)
         campaigns: list[Campaign] = []
@@ -327,16 +321,16 @@ class AsyncOnboard360:
             campaigns[:] = campaigns or await bulk.list_campaigns()
             return pick_campaign(wanted, campaigns).id
 
-        return ImportJob(
+        return importer.ImportJob(
             source,
             add=lambda client, before_send: self._add(client, options, before_send),
             listing=lambda campaign_id: bulk.iter_clients(campaign_id=campaign_id).batches(),
             find_campaign=find_campaign,
             campaign=campaign,
             journal=journal,
-            reading=Reading(mapping, encoding, delimiter, form),
+            reading=importer.Reading(mapping, encoding, delimiter, form),
             events_from=events_from,
-            rules=Rules(on_ambiguous=on_ambiguous, **rules),
+            rules=importer.Rules(on_ambiguous=on_ambiguous, **rules),
             skew_s=self._transport.clock.skew_s,
         )
 

@@ -7,14 +7,12 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
+from onboard360_async import importer
 from onboard360_async.bridge import begin, iterate, run
 from onboard360_async.listing import ClientListing
 from onboard360_async.models import Client, NewClient
-
-if TYPE_CHECKING:  # whoever has a job has loaded it
-    from onboard360_async.importer import Audit, Files, ImportJob, Outcome, Outcomes, Plan, Summary
 
 __all__ = ["BlockingImport", "BlockingListing"]
 
@@ -41,7 +39,7 @@ class BlockingListing:
 class BlockingImport:
     """One import: `with job`, then `load`, then `for outcome in job.run()`; as ImportJob, without await."""
 
-    def __init__(self, job: ImportJob) -> None:
+    def __init__(self, job: importer.ImportJob) -> None:
         self._job = job
         self.stop = job.stop
         self._handed = _Handed()
@@ -57,13 +55,13 @@ class BlockingImport:
     ) -> None:
         run(lambda: self._job.__aexit__(kind, error, trace))
 
-    def load(self) -> Plan:
+    def load(self) -> importer.Plan:
         """Read and check the whole list, note it in the journal, list who exists; nothing is sent."""
         plan = run(self._job.load) if self._rows is None else self._feed(self._rows)
         self._is_loaded = True
         return plan
 
-    def _feed(self, rows: Iterable[Item]) -> Plan:
+    def _feed(self, rows: Iterable[Item]) -> importer.Plan:
         """Load rows that are read here, on the caller's own thread: a cursor of a database may belong to it."""
         handed, rows = self._handed, iter(rows)
         loading = begin(lambda: handed.while_wanted(self._job.load))
@@ -80,23 +78,23 @@ class BlockingImport:
             raise
         return loading.result()
 
-    def run(self) -> Iterator[Outcome]:
+    def run(self) -> Iterator[importer.Outcome]:
         """Send what is planned, and give each outcome as it comes; loads the list if nobody did."""
         if not self._is_loaded:
             self.load()
         return self._told(self._job.run)
 
-    def reconcile(self) -> Iterator[Outcome]:
+    def reconcile(self) -> Iterator[importer.Outcome]:
         """Look for the rows whose answers were lost, and send nothing."""
         if not self._is_loaded:
             self.load()
         return self._told(self._job.reconcile)
 
-    def outcomes(self, *, since: int = 0) -> Iterator[Outcome]:
+    def outcomes(self, *, since: int = 0) -> Iterator[importer.Outcome]:
         """What became of the rows after the outcome with this `seq`, of earlier runs, too."""
         return iterate(lambda: self._job.outcomes(since=since))
 
-    def write_files(self) -> Files | None:
+    def write_files(self) -> importer.Files | None:
         """Write results and errors beside the list, as the books stand now; None for rows without a file."""
         return self._at_once(self._job.write_files)
 
@@ -116,22 +114,22 @@ class BlockingImport:
 
         return run(called)
 
-    def _told(self, begin: Callable[[], Outcomes]) -> Iterator[Outcome]:
+    def _told(self, begin: Callable[[], importer.Outcomes]) -> Iterator[importer.Outcome]:
         outcomes = self._at_once(begin)
         return iterate(lambda: _each(outcomes))
 
     @property
-    def summary(self) -> Summary:
+    def summary(self) -> importer.Summary:
         """All rows of the list by what became of them."""
         return self._at_once(lambda: self._job.summary)
 
     @property
-    def audit(self) -> Audit | None:
+    def audit(self) -> importer.Audit | None:
         """What the last listing said against the books; None if no run came to its end."""
         return self._at_once(lambda: self._job.audit)
 
     @property
-    def files(self) -> Files | None:
+    def files(self) -> importer.Files | None:
         """Where the results stand, once the block is left."""
         return self._job.files
 
@@ -144,7 +142,7 @@ class _Handed:
         self._wanted, self._there = asyncio.Event(), asyncio.Event()
         self._is_over = False
 
-    async def while_wanted(self, load: Callable[[], Awaitable[Plan]]) -> Plan:
+    async def while_wanted(self, load: Callable[[], Awaitable[importer.Plan]]) -> importer.Plan:
         """Load, and tell whoever hands rows over when nobody wants them any more."""
         self._batch, self._is_over = [], False  # it may be the second time: the first listing failed
         self._wanted.clear()
@@ -174,6 +172,6 @@ class _Handed:
                 yield item
 
 
-async def _each(outcomes: Outcomes) -> AsyncGenerator[Outcome, None]:
+async def _each(outcomes: importer.Outcomes) -> AsyncGenerator[importer.Outcome, None]:
     async for outcome in outcomes:
         yield outcome

@@ -79,13 +79,18 @@ class Onboard360Error(Exception):
     """The root of them all. `attempts` requests were tried; `done` says what was already done by then."""
 
     # Plain classes, not attrs': a program that only imports us would pay for each of them (`dev bench startup`).
-    _HIDDEN: ClassVar[tuple[str, ...]] = ()  # fields that a repr leaves out
+    # Each calls Exception.__init__ and not super(): a class of yours may inherit from one of them and from others.
+    __match_args__ = ()  # the fields that it is made of, in order
+    _HIDDEN: ClassVar[tuple[str, ...]] = ()  # those of them that a repr leaves out
     attempts: int = 0
     done: str = ""
 
+    def __init__(self) -> None:
+        Exception.__init__(self)
+
     def __repr__(self) -> str:
-        kept = {name: value for name, value in vars(self).items() if not name.startswith("_")}  # notes are not fields
-        shown = ", ".join(f"{name}={value!r}" for name, value in kept.items() if name not in self._HIDDEN)
+        fields = {*self.__match_args__, "attempts", "done"} - {*self._HIDDEN}  # what others attach may be a person
+        shown = ", ".join(f"{name}={value!r}" for name, value in vars(self).items() if name in fields)
         return f"{type(self).__name__}({shown})"
 
     def _message(self) -> str:
@@ -98,8 +103,10 @@ class Onboard360Error(Exception):
 class ConfigurationError(Onboard360Error):
     """A key, URL or option that cannot work. Nothing was sent."""
 
+    __match_args__ = ("message",)
+
     def __init__(self, message: str) -> None:
-        super().__init__(message)
+        Exception.__init__(self, message)
         self.message = message
 
 
@@ -109,18 +116,21 @@ class ValidationError(Onboard360Error):
     Candidates may show a line of a list that cannot be read, and so a person: out of `str` and `repr`.
     """
 
+    __match_args__ = ("message", "field", "candidates")
     _HIDDEN = ("candidates",)
 
     def __init__(self, message: str, field: str | None = None, candidates: tuple[str, ...] = ()) -> None:
-        super().__init__(message, field, candidates)
+        Exception.__init__(self, message, field, candidates)
         self.message, self.field, self.candidates = message, field, candidates
 
 
 class BudgetExhaustedError(Onboard360Error):
     """No slot of the budget within `max_wait_s`; nothing was spent. `retry_after_s` suits a 503's Retry-After."""
 
+    __match_args__ = ("retry_after_s",)
+
     def __init__(self, retry_after_s: float) -> None:
-        super().__init__(retry_after_s)
+        Exception.__init__(self, retry_after_s)
         self.retry_after_s = retry_after_s
 
     def _message(self) -> str:
@@ -136,8 +146,10 @@ class BudgetStoreError(Onboard360Error):
     Nothing was sent. `Budget(on_store_error="local")` goes on with `share` of the limit instead.
     """
 
+    __match_args__ = ("message",)
+
     def __init__(self, message: str) -> None:
-        super().__init__(message)
+        Exception.__init__(self, message)
         self.message = message
 
 
@@ -147,24 +159,30 @@ class DeadlineError(Onboard360Error):
     No POST is in doubt: one that may have been applied raises OutcomeUnknownError instead.
     """
 
+    __match_args__ = ("message", "retry_after_s")
+
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
-        super().__init__(message, retry_after_s)
+        Exception.__init__(self, message, retry_after_s)
         self.message, self.retry_after_s = message, retry_after_s
 
 
 class NotSentError(Onboard360Error):
     """The connection could not be made, so the request was certainly not sent. Sending it again is safe."""
 
+    __match_args__ = ("message", "method", "path")
+
     def __init__(self, message: str, method: str = "", path: str = "") -> None:
-        super().__init__(message, method, path)
+        Exception.__init__(self, message, method, path)
         self.message, self.method, self.path = message, method, path
 
 
 class AnswerLostError(Onboard360Error):
     """A GET was sent and its answer did not arrive whole. `items` had been handed on before. Asking again is safe."""
 
+    __match_args__ = ("message", "method", "path", "items")
+
     def __init__(self, message: str, method: str = "GET", path: str = "", items: int = 0) -> None:
-        super().__init__(message, method, path, items)
+        Exception.__init__(self, message, method, path, items)
         self.message, self.method, self.path, self.items = message, method, path, items
 
 
@@ -175,10 +193,12 @@ class OutcomeUnknownError(Onboard360Error):
     when the server said that it created the client but the rest of its answer, link included, could not be read.
     """
 
+    __match_args__ = ("message", "campaign_id", "email_hash", "created")
+
     def __init__(
         self, message: str, campaign_id: str | None = None, email_hash: str | None = None, created: bool = False
     ) -> None:
-        super().__init__(message, campaign_id, email_hash, created)
+        Exception.__init__(self, message, campaign_id, email_hash, created)
         self.message, self.campaign_id, self.email_hash, self.created = message, campaign_id, email_hash, created
 
     def _message(self) -> str:
@@ -188,8 +208,10 @@ class OutcomeUnknownError(Onboard360Error):
 class DecodeError(Onboard360Error):
     """An answer that is not what the API page shows. `path` says where, e.g. `$.clients[3].email`."""
 
+    __match_args__ = ("message", "path")
+
     def __init__(self, message: str, path: str = "$") -> None:
-        super().__init__(message, path)
+        Exception.__init__(self, message, path)
         self.message, self.path = message, path
 
     def _message(self) -> str:
@@ -199,20 +221,24 @@ class DecodeError(Onboard360Error):
 class PaginationError(Onboard360Error):
     """A listing that would go on where we must not or cannot follow. `items` had been handed on before."""
 
+    __match_args__ = ("message", "items")
+
     def __init__(self, message: str, items: int = 0) -> None:
-        super().__init__(message, items)
+        Exception.__init__(self, message, items)
         self.message, self.items = message, items
 
 
 class SyncInAsyncError(Onboard360Error):
     """A blocking call on the very loop that would have to serve it: it would wait for itself for ever."""
 
+    __match_args__ = ("message",)
+
     def __init__(
         self,
         message: str = "A blocking call was made on the SDK's own event loop and would never return."
         " Use AsyncOnboard360 there, or hand the call to another thread.",
     ) -> None:
-        super().__init__(message)
+        Exception.__init__(self, message)
         self.message = message
 
 
@@ -222,6 +248,7 @@ class ApiError(Onboard360Error):
     `details` and `body_snippet` are the server's own words and may hold personal data: out of `str` and `repr`.
     """
 
+    __match_args__ = ("status", "error", "details", "method", "path", "retry_after_s", "body_snippet")
     _HIDDEN = ("details", "body_snippet")
 
     def __init__(
@@ -234,8 +261,7 @@ class ApiError(Onboard360Error):
         retry_after_s: float | None = None,
         body_snippet: str | None = None,
     ) -> None:
-        # Not super(): in ServerOutcomeUnknownError that would be OutcomeUnknownError.
-        Onboard360Error.__init__(self, status, error, details, method, path, retry_after_s, body_snippet)
+        Exception.__init__(self, status, error, details, method, path, retry_after_s, body_snippet)
         self.status, self.error, self.details = status, error, details
         self.method, self.path = method, path
         self.retry_after_s, self.body_snippet = retry_after_s, body_snippet
@@ -274,6 +300,20 @@ class ServerError(ApiError):
 class ServerOutcomeUnknownError(ServerError, OutcomeUnknownError):
     """A POST that was answered 5xx: both a ServerError and an OutcomeUnknownError."""
 
+    __match_args__ = (
+        "status",
+        "error",
+        "details",
+        "method",
+        "path",
+        "retry_after_s",
+        "body_snippet",
+        "message",
+        "campaign_id",
+        "email_hash",
+        "created",
+    )
+
     def __init__(
         self,
         status: int,
@@ -299,8 +339,10 @@ class ServerOutcomeUnknownError(ServerError, OutcomeUnknownError):
 class WebhookError(Onboard360Error):
     """A webhook that is not taken: `reason` is for the log, `http_status` for the answer."""
 
+    __match_args__ = ("reason", "http_status")
+
     def __init__(self, reason: str, http_status: int = 400) -> None:
-        super().__init__(reason, http_status)
+        Exception.__init__(self, reason, http_status)
         self.reason, self.http_status = reason, http_status
 
     def _message(self) -> str:
@@ -328,6 +370,8 @@ class TimestampError(WebhookError):
 class InboxError(WebhookError):
     """The inbox cannot be read or written now, so the event was not acknowledged; the sender is to come again."""
 
+    __match_args__ = ("reason", "http_status", "retry_after_s")
+
     def __init__(self, reason: str, http_status: int = 503, retry_after_s: float | None = None) -> None:
         super().__init__(reason, http_status)
         self.args = (reason, http_status, retry_after_s)
@@ -337,8 +381,10 @@ class InboxError(WebhookError):
 class ImportFailedError(Onboard360Error):
     """An import that stopped early. Every row stands in the journal; running the import again goes on from there."""
 
+    __match_args__ = ("message", "journal")
+
     def __init__(self, message: str, journal: str | None = None) -> None:
-        super().__init__(message, journal)
+        Exception.__init__(self, message, journal)
         self.message, self.journal = message, journal
 
 

@@ -1,15 +1,18 @@
 """The door: exactly the public names, each costing only what it needs, and one version everywhere."""
 
 import importlib.metadata
+import inspect
 import re
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
 
 import onboard360_async
-from onboard360_async import webhooks
+from onboard360_async import AsyncOnboard360, Onboard360, importer, webhooks
+from onboard360_async.blocking import BlockingImport, BlockingListing
 
 ROOT = Path(__file__).parents[1]
 
@@ -58,6 +61,23 @@ def test_a_misspelt_name_is_an_attribute_error() -> None:
         _ = onboard360_async.AsyncOnboard361  # type: ignore[attr-defined]  # that mypy sees it, too, is the point
     with pytest.raises(AttributeError, match="WebhookVerifyer"):
         _ = webhooks.WebhookVerifyer  # type: ignore[attr-defined]  # the same
+    with pytest.raises(AttributeError, match="ImportJop"):
+        _ = importer.ImportJop  # type: ignore[attr-defined]  # the same
+
+
+def test_every_name_of_the_importer_is_there() -> None:
+    """Each in the file that its door says."""
+    assert set(importer.__all__) <= set(dir(importer))
+    assert all(getattr(importer, name) for name in importer.__all__)
+
+
+@pytest.mark.parametrize("kind", [AsyncOnboard360, Onboard360, BlockingImport, BlockingListing])
+def test_the_types_of_every_call_can_be_looked_up(kind: type) -> None:
+    """As tools do that draw documentation, or check arguments: by name, in the module that wrote it."""
+    for each in vars(kind).values():
+        call = each.fget if isinstance(each, property) else each
+        if inspect.isfunction(call):
+            typing.get_type_hints(call)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +87,7 @@ def test_a_misspelt_name_is_an_attribute_error() -> None:
         ("from onboard360_async import errors", ("aiohttp", "cattrs")),
         ("from onboard360_async import Client, NewClient", ("aiohttp", "cattrs")),
         ("from onboard360_async import AsyncOnboard360", ("click", "rich", "onboard360_async.sandbox", "aiohttp.web")),
-        ("from onboard360_async import Onboard360", ("onboard360_async.importer", "cattrs", "sqlite3")),
+        ("from onboard360_async import Onboard360", ("onboard360_async.importer.job", "cattrs", "sqlite3")),
         ("import onboard360_async.sandbox", ("onboard360_async.api", "onboard360_async.settings", "cattrs")),
         ("import onboard360_async.webhooks", ("aiohttp", "attrs", "asyncio", "json", "hashlib", "sqlite3")),
         ("from onboard360_async.webhooks import WebhookVerifier, sign, diagnose", ("aiohttp", "asyncio", "sqlite3")),

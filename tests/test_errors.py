@@ -59,6 +59,47 @@ def test_every_error_shows_its_fields(kind: type[errors.Onboard360Error]) -> Non
         assert (f"{name}={value!r}" in repr(error)) != (name in ("details", "body_snippet", "candidates"))
 
 
+@pytest.mark.parametrize("kind", ALL[1:])  # the root is made of nothing
+def test_every_error_is_matched_by_what_it_is_made_of(kind: type[errors.Onboard360Error]) -> None:
+    """`case ApiError(404)` means its first argument."""
+    assert kind.__match_args__ == tuple(inspect.signature(kind).parameters)
+    match errors.NotFoundError(404, "nobody"):
+        case errors.ApiError(404, reason):
+            assert reason == "nobody"
+        case _:
+            pytest.fail("not matched")
+
+
+class TheirError(Exception):
+    """An error of a user's program, made of something of its own."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+
+
+class NotSentByThemError(errors.NotSentError, TheirError):
+    """One of ours and of theirs."""
+
+
+class TooLateError(errors.DeadlineError, errors.BudgetExhaustedError):  # type: ignore[misc]  # one may not know it
+    """Two of ours."""
+
+
+def test_an_error_of_yours_may_be_one_of_ours_as_well() -> None:
+    """Whatever else it inherits from, and whatever that is made of."""
+    error = NotSentByThemError("m", "GET", "/")
+    assert (error.message, error.method, error.args) == ("m", "GET", ("m", "GET", "/"))
+    late = TooLateError("m", 2.0)
+    assert (late.message, late.retry_after_s, late.args) == ("m", 2.0, ("m", 2.0))
+
+
+def test_what_others_attach_to_an_error_is_not_shown() -> None:
+    """A tool that keeps what it had in hand with the error does not have it printed by us."""
+    error = errors.NotSentError("m")
+    error.client = "somebody"  # type: ignore[attr-defined]  # a tool's
+    assert repr(error) == "NotSentError(message='m', method='', path='')"
+
+
 def test_all_end_in_error_and_are_public() -> None:
     """The names a user types are the names there are."""
     names = {kind.__name__ for kind in ALL}

@@ -47,7 +47,7 @@ def test_it_sees_what_an_error_loses_on_its_way(nothing_leaks: Watch) -> None:
 
     class ForgetfulError(errors.Onboard360Error):
         def __init__(self, kept: str) -> None:
-            super().__init__(kept)
+            super().__init__()
             self.kept, self.lost = kept, ""
 
         def __reduce__(self) -> tuple[object, ...]:

@@ -94,9 +94,9 @@ class MemoryLedger(Ledger):
         if not self.is_awaited:  # most requests find nobody waiting
             return
         self.is_awaited = False  # first: who begins to wait in this moment, on another thread, sets it again
-        super()._tell()
         if self.waiting:
-            self.is_awaited = True
+            self.is_awaited = True  # before anybody is told: what is settled from then on is told for itself
+        super()._tell()
 
     # --- inside, with the lock held ---
 

@@ -1,4 +1,4 @@
-"""The commands by name, each imported when it is called: `--help` and completion wait for none of them.
+"""The commands by name, each imported when it is called: `--help` waits for none of them.
 
 Knows what each is for, in half a line, and no more of it.
 """
@@ -40,8 +40,12 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
         """The one of this name, imported now."""
         if cmd_name not in COMMANDS:
+            self.commands = {name: self._imported(name) for name in COMMANDS}  # where click looks for what was meant
             return None
-        found = COMMANDS[cmd_name]
+        return self._imported(cmd_name)
+
+    def _imported(self, name: str) -> click.Command:
+        found = COMMANDS[name]
         command = getattr(import_module(f"{__package__}.{found.room}"), found.name)
         assert isinstance(command, click.Command)  # noqa: S101 - a test calls each
         return command

@@ -10,11 +10,10 @@ import os
 import select
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextvars import ContextVar
+from collections.abc import AsyncGenerator, Coroutine
 from types import SimpleNamespace
 from typing import Any, Final, Self
-from weakref import WeakSet, ref
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 import aiohttp
 from aiohttp.tracing import Trace
@@ -39,9 +38,9 @@ class Traced(ABC):
         return self
 
 
-# Whose request is sent in this context. A trace would tell it as well, and costs a fifth of a request. It is a weak
-# reference because a connection keeps the context in which it was made.
-_SENDING: Final[ContextVar[Callable[[], Traced | None]]] = ContextVar("onboard360_sending")
+# Whose request is sent by this task. A trace would tell it as well, and costs a fifth of a request; a context variable
+# would not do, since several tasks may run in one context. All weak, so that a task that its loop left behind can end.
+_SENDING: Final[WeakKeyDictionary["asyncio.Task[Any]", ref[Traced]]] = WeakKeyDictionary()
 
 
 class _Request(aiohttp.ClientRequest):
@@ -49,7 +48,9 @@ class _Request(aiohttp.ClientRequest):
 
     def send(self, conn: aiohttp.connector.Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Called, and awaited at once, when there is a connection; what is done next is to write the headers."""
-        attempt = _SENDING.get()()
+        task = asyncio.current_task()
+        sending = None if task is None else _SENDING.get(task)
+        attempt = None if sending is None else sending()
         if attempt is not None:
             attempt.headers_sent()
         return super().send(conn)
@@ -96,15 +97,19 @@ class _Connector(aiohttp.TCPConnector):
                 transport.max_size = settings.READ_BYTES
             if _may_have_news(transport):
                 try:
-                    for _ in range(_TURNS_TO_HEAR):
-                        await asyncio.sleep(0)
-                except BaseException:
+                    await _hear()
+                except BaseException:  # cancelled, and nobody else knows of the connection
                     connection.close()
                     raise
             protocol = connection.protocol
             if protocol is None or (protocol.is_connected() and not protocol.should_close):
                 return connection
             connection.close()
+
+
+async def _hear() -> None:
+    for _ in range(_TURNS_TO_HEAR):
+        await asyncio.sleep(0)
 
 
 def _may_have_news(transport: asyncio.BaseTransport | None) -> bool:
@@ -133,15 +138,19 @@ class Pool:
             given.trace_configs.append(_TRACE)
 
     def ready(self, attempt: Traced, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession | None:
-        """The session of the running loop, for the next request of `attempt`; None if it is to be opened first."""
-        _SENDING.set(ref(attempt))
+        """The session of the running loop, for this task's next request, one of `attempt`; None: `open` it first."""
         if self._given is not None:
-            return self._given
+            return None
+        if (task := asyncio.current_task(loop)) is not None:
+            _SENDING[task] = ref(attempt)
         kept = self._kept.get(loop)
         return None if kept is None or kept.session.closed else kept.session
 
     async def open(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
-        """Make the session of the running loop."""
+        """Make the session of the running loop. The user's own is there, and has heard of each close that came in."""
+        if self._given is not None:
+            await _hear()
+            return self._given
         await self._forget_ended()
         self._kept[loop] = kept = _Kept()
         self._is_open = True

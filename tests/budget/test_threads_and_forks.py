@@ -30,6 +30,30 @@ def in_real_time(main: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(wrapped())
 
 
+def test_what_is_told_while_others_are_told_is_told_as_well() -> None:
+    """A slot that comes back just after whoever waits was told, and had looked: it is told again."""
+    books = ledger_of(Budget(5))
+    told: list[int] = []
+
+    class Waiter:
+        waiting = 1
+
+        def look_again(self) -> None:
+            told.append(books.look()[0].held)
+            if len(told) == 1:
+                books.release()  # by another thread, or by the collector in this one
+
+    waiter = Waiter()
+    books.watch(waiter)
+    books.is_awaited = True
+    assert [books.reserve(), books.reserve()] == [0, 0]
+    books.release()
+    assert told == [1, 0]
+    waiter.waiting = 0
+    books.settle()  # by which the books learn that nobody waits any more
+    assert not books.is_awaited
+
+
 def test_loops_in_many_threads_share_one_window() -> None:
     """Four threads with a loop each: a server that sees them all refuses nothing, and no slot is lost."""
     budget = Budget(5, window_s=0.05)

@@ -10,6 +10,7 @@ import pytest
 from onboard360_async.cli import main
 from onboard360_async.cli.app import onboard360
 from onboard360_async.cli.commands import COMMANDS
+from tests.cli.conftest import Command
 
 
 class Slow(ModuleType):
@@ -56,6 +57,9 @@ def test_a_command_is_what_the_table_says(name: str) -> None:
         assert {each.strip() for each in named.rstrip(".").replace(" and more", "").split(",")} <= set(command.commands)
 
 
-def test_a_word_that_is_no_command_is_told() -> None:
-    """And leads nowhere."""
-    assert onboard360.get_command(click.Context(onboard360), "client") is None
+def test_a_word_that_is_no_command_is_told(command: Command) -> None:
+    """And leads nowhere, but to what may have been meant."""
+    said = command("impor")
+    assert (said.code, said.out) == (2, "")
+    assert "No such command 'impor'" in said.err
+    assert "'import', 'imports'" in said.err

@@ -1,12 +1,16 @@
 """Connections that are kept: a server that closes one, or speaks on one unasked, costs no POST and makes no double."""
 
 import asyncio
+import contextvars
+import warnings
 from collections import Counter
 from collections.abc import Callable
 
+import aiohttp
 import pytest
 
 from onboard360_async import AsyncOnboard360, Budget, errors
+from onboard360_async.transport import pool
 from tests.listening import Listening
 from tests.transport.test_wire import BODY, said
 
@@ -61,6 +65,54 @@ async def test_an_idle_connection_that_was_closed_just_before_costs_no_post(budg
                 await asyncio.sleep(0)
         assert set(server.added.values()) == {1}
         assert len(server.added) == server.connections == ROUNDS
+
+
+async def test_a_session_that_was_given_hears_of_a_close_as_well(budget: Budget) -> None:
+    """Its connections are the user's, and what the loop was told of them is heard before a POST is sent."""
+    async with Keeping() as server, aiohttp.ClientSession() as session:
+        api = AsyncOnboard360("sk_test_1", base_url=server.url, budget=budget, session=session)
+        for number in range(20):
+            await api.add_client(campaign_id="c", email=f"p{number}@example.com")
+            await server.close_idle()
+        assert set(server.added.values()) == {1}
+        assert len(server.added) == server.connections == 20
+
+
+async def test_tasks_that_share_a_context_do_not_share_what_was_sent(budget: Budget) -> None:
+    """Each is told of its own request: one that was taken for unsent would be sent again."""
+    async with Keeping() as server, AsyncOnboard360("sk_test_1", base_url=server.url, budget=budget) as api:
+        context = contextvars.copy_context()
+
+        def hang_up() -> None:
+            raise ConnectionResetError
+
+        server.before_answer = hang_up
+        adding = [
+            asyncio.create_task(api.add_client(campaign_id="c", email=f"p{number}@example.com"), context=context)
+            for number in range(5)
+        ]
+        for error in await asyncio.gather(*adding, return_exceptions=True):
+            assert isinstance(error, errors.OutcomeUnknownError | errors.NotSentError)
+            assert error.attempts == 1
+        assert set(server.added.values()) == {1}
+
+
+async def test_whoever_is_cancelled_while_it_listens_leaves_no_connection_behind(
+    budget: Budget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection with something to say, and a caller who has gone by then: it is closed, and nobody complains."""
+    async with Keeping() as server, AsyncOnboard360("sk_test_1", base_url=server.url, budget=budget) as api:
+        await api.add_client(campaign_id="c", email="p@example.com")
+        monkeypatch.setattr(pool, "_may_have_news", lambda _connection: True)
+        adding = asyncio.create_task(api.add_client(campaign_id="c", email="q@example.com"))
+        await asyncio.sleep(0)
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            adding.cancel()
+            await asyncio.gather(adding, return_exceptions=True)
+        assert adding.cancelled()
+        assert not heard
+        assert server.added.total() == 1
 
 
 async def test_a_connection_that_is_closed_while_a_post_is_on_its_way_leaves_it_in_doubt_and_undoubled(
