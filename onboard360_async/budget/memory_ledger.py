@@ -38,7 +38,8 @@ class MemoryLedger(Ledger):
         """A request was answered now."""
         with self.lock:
             self.window.settle(self._now() if self._leases else self.clock())
-        self._tell()
+        if self.is_awaited:  # most requests find nobody waiting
+            self._tell()
 
     def pause(self, seconds: float) -> None:
         """Nobody is granted anything for that long; a longer pause stays."""
@@ -91,8 +92,6 @@ class MemoryLedger(Ledger):
         self._tell()
 
     def _tell(self) -> None:
-        if not self.is_awaited:  # most requests find nobody waiting
-            return
         self.is_awaited = False  # first: who begins to wait in this moment, on another thread, sets it again
         if self.waiting:
             self.is_awaited = True  # before anybody is told: what is settled from then on is told for itself

@@ -67,7 +67,8 @@ class Slot:
 
     def answered(self, told: Told | None = None) -> None:
         """An answer's headers are in: the request counts as of now. `told` is what they say of the limit."""
-        if (held := self._ended()) is not None:
+        held, self._held = self._held, None
+        if held is not None and self._forks == self._ledger.forks:
             held.answered(told)
 
     def refused(self, retry_after_s: float | None) -> None:

@@ -89,8 +89,11 @@ class Window:
         if at < self._seen:
             insort(self._times, at)
             self._draw()
-        else:
+        elif self._is_drawn:
             self._append(at)
+        else:
+            self._advance(at)
+            self._times.append(at)
 
     def release(self) -> None:
         """A held request was certainly never sent and never counts."""
@@ -137,7 +140,8 @@ class Window:
     def recall(self, settled: Sequence[int], held: int, now: int) -> None:
         """Take over what another window kept: its settle times, sorted, and how many it held. For a new window only."""
         for at in settled:
-            self._append(at)
+            self._advance(at)
+            self._times.append(at)
         self._held = held
         self._advance(now)
 
@@ -225,7 +229,7 @@ class Window:
         """A settle at or after all others, and its phase a = t."""
         self._advance(at)
         times = self._times
-        if self._is_drawn and (not times or times[-1] != at):  # else that phase is there
+        if not times or times[-1] != at:  # else that phase is there
             before = self._base + len(times)
             self._mark(at, before, before - self._recent)
         times.append(at)

@@ -32,11 +32,11 @@ MUTATIONS: Final[Mapping[str, Changes]] = {
         ("        if self._held + len(self._times) >= limit", "        if self._held + len(self._times) > limit + 1"),
     ),
     "a late settle before the last window not told apart": (
-        ("            self._draw()\n        else:", "            pass\n        else:"),
+        ("            self._draw()\n        elif", "            pass\n        elif"),
     ),
     "only the phases settle + W dropped": (("                self._mark_leaving(index)\n", "                pass\n"),),
     "(a - W, a] for [a - W, a)": (
-        ("if self._is_drawn and (not times or times[-1] != at):", "if self._is_drawn:"),
+        ("if not times or times[-1] != at:", "if True:"),
         ("            before = self._base + len(times)\n", "            before = self._base + len(times) + 1\n"),
         ("times[before] < at:", "times[before] <= at:"),
     ),
