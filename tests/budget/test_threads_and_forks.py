@@ -45,6 +45,7 @@ def test_what_is_told_while_others_are_told_is_told_as_well() -> None:
 
     waiter = Waiter()
     books.watch(waiter)
+    books.watch(Waiter())  # gone at once
     books.is_awaited = True
     assert [books.reserve(), books.reserve()] == [0, 0]
     books.release()
