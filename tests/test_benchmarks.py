@@ -313,7 +313,7 @@ def test_memory_is_told_of_keys_that_have_sent(client: str) -> None:
     assert 0 < told["made"] < told["used"]
 
 
-@pytest.mark.parametrize("picture", ["rolling-minute", "request-path", "blocking"])
+@pytest.mark.parametrize("picture", ["rolling-minute", "request-path", "blocking", "listing"])
 def test_the_pictures_are_there_and_small(picture: str) -> None:
     """Both kinds, for the README; no date in them, so that they change only when a figure does."""
     for kind in ("png", "svg"):
