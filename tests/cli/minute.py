@@ -29,7 +29,8 @@ def run(arguments: list[str]) -> int:
 def loops(store: str, in_a_row: int, side_by_side: int) -> None:
     """All of them, and what they came to."""
     import onboard360_async.api
-    import onboard360_async.cli.app  # noqa: F401 - so that no child has to
+    import onboard360_async.cli.app
+    import onboard360_async.cli.clients  # noqa: F401 - so that no child has to
 
     gc.freeze()
     began = time.monotonic()

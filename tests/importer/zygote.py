@@ -17,6 +17,8 @@ from typing import Any
 
 from attrs import asdict, define
 
+import onboard360_async.codec.structure
+import onboard360_async.importer.job  # noqa: F401 - so that no child has to
 from onboard360_async import AsyncOnboard360, Budget
 from onboard360_async.importer.outcomes import Summary
 from tests.importer.arms import ARMS
