@@ -23,9 +23,10 @@ SEED = {
 
 
 def told(sandbox: Sandbox) -> dict[str, Any]:
-    """All that a test could see of a sandbox."""
+    """All that a test could see of a sandbox, but for what is new each time: ids, and the second of the clock."""
+    new = {"id": "", "created_at": "", "updated_at": ""}
     return {
-        "campaigns": [campaign._asdict() | {"id": ""} for campaign in sandbox._desk.store.campaigns()],
+        "campaigns": [campaign._asdict() | new for campaign in sandbox._desk.store.campaigns()],
         "clients": sandbox.clients(),
         "requests": sandbox.requests,
         "refused": sandbox.refused,
