@@ -5,6 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,6 +29,7 @@ WORLDS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.timeout(90)  # a hundred whole imports, beside the other lane of tests
 @settings(max_examples=100, deadline=None)
 @given(WORLDS, st.lists(st.floats(0.1, 200), max_size=3), st.sampled_from(["skip", "send"]))
 def test_whatever_is_lost_everybody_is_there_once(world: dict[str, Any], ends: list[float], duplicates: str) -> None:
