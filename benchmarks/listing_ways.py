@@ -17,8 +17,9 @@ from typing import Any, Final
 import aiohttp
 from attrs import asdict, define, fields
 
+from benchmarks.callers import unlimited
 from benchmarks.models import by_msgspec, client_of
-from onboard360_async import AsyncOnboard360, Budget, Onboard360
+from onboard360_async import AsyncOnboard360, Onboard360
 from onboard360_async.codec import parser
 from onboard360_async.models import Client
 
@@ -78,7 +79,7 @@ Read = Callable[[str, Taken, Callable[[], None]], Awaitable[object]]
 
 
 def _handle(url: str) -> AsyncOnboard360:
-    return AsyncOnboard360(KEY, base_url=url, budget=Budget(limit=1_000_000, burst=1_000, window_s=1.0))
+    return AsyncOnboard360(KEY, base_url=url, budget=unlimited())
 
 
 async def _ours(url: str, taken: Taken, first: Callable[[], None]) -> None:
@@ -106,7 +107,7 @@ async def _list_clients(url: str, taken: Taken, _: Callable[[], None]) -> object
 
 async def _blocking(url: str, taken: Taken, first: Callable[[], None]) -> None:
     def read() -> None:
-        with Onboard360(KEY, base_url=url, budget=Budget(limit=1_000_000, burst=1_000, window_s=1.0)) as api:
+        with Onboard360(KEY, base_url=url, budget=unlimited()) as api:
             for _ in api.iter_clients():
                 if not taken.clients:
                     first()

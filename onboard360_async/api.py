@@ -373,8 +373,6 @@ class AsyncOnboard360:
     def _call(
         self, request: Request, priority: Priority | None, deadline_s: float | None, max_wait_s: float | None
     ) -> Call:
-        if priority is None and deadline_s is None and max_wait_s is None:
-            return Call(self._transport, request, self._options)
         return Call(self._transport, request, self._with(priority, deadline_s, max_wait_s))
 
     async def _add(self, client: NewClient, options: Options, before_send: Callable[[], None] | None = None) -> Client:

@@ -20,6 +20,7 @@ from onboard360_async.sandbox import KINDS, Sandbox
 from onboard360_async.sandbox.command import _parser
 from onboard360_async.sandbox.limiter import LIMITERS
 from onboard360_async.sandbox.switches import PRESETS, SWITCHES
+from tests.cli.conftest import commands
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -141,17 +142,6 @@ def test_what_the_sandboxs_guide_says_to_other_languages_is_heard() -> None:
                     return error.code
 
         assert {answered(method or "GET", path, body) for method, path, body in lines} == {200}
-
-
-def commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    if not isinstance(group, click.Group):
-        return
-    context = click.Context(group)
-    for name in group.list_commands(context):
-        each = group.get_command(context, name)
-        assert each is not None
-        yield (*path, name), each
-        yield from commands(each, (*path, name))
 
 
 @pytest.mark.parametrize(("path", "command"), list(commands(onboard360)), ids=str)

@@ -40,8 +40,6 @@ _new: Final = object.__new__
 
 class _OpenClient(WithExtra):
     __slots__ = tuple(field.name for field in fields(Client))
-    __setattr__ = object.__setattr__
-    __delattr__ = object.__delattr__  # with both of them, Python stores into the slots directly
 
 
 def build(items: Iterable[Any], into: list[Client], shared: dict[str, str]) -> bool:
@@ -108,8 +106,6 @@ def _fill(client: Any, item: dict[str, object]) -> bool:
 
 class _OpenCampaign(WithExtra):
     __slots__ = tuple(field.name for field in fields(Campaign))
-    __setattr__ = object.__setattr__
-    __delattr__ = object.__delattr__  # as above
 
 
 def build_campaigns(items: Iterable[Any]) -> list[Campaign]:

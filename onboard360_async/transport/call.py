@@ -168,7 +168,7 @@ class Call(Traced):
                 self._story.tell("drift", self.attempts, where=where)
 
     def headers_sent(self) -> None:
-        """Called by the trace hook just before the first byte leaves."""
+        """Called just before the first byte leaves: by our own request, or by the trace of a session that was given."""
         if self._sent:
             raise SentTwiceError
         if self._story is not None:

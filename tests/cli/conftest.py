@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+import click
 import pytest
 from attrs import frozen
 
@@ -19,6 +20,18 @@ class Said:
 
 
 Command = Callable[..., Said]
+
+
+def commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """All that can be typed below a group, groups as well, each with the words that lead there."""
+    if not isinstance(group, click.Group):
+        return
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        each = group.get_command(context, name)
+        assert each is not None
+        yield (*path, name), each
+        yield from commands(each, (*path, name))
 
 
 @pytest.fixture

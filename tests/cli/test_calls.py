@@ -10,12 +10,11 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
-import click
 import pytest
 
 from onboard360_async.cli.app import onboard360
 from onboard360_async.sandbox import Sandbox
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, commands
 
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
 NAME = "Client Onboarding Flow"
@@ -154,21 +153,11 @@ def test_a_reader_that_goes_away_is_no_error(service: Sandbox, closing: str) -> 
 
 def test_every_command_has_help(command: Command) -> None:
     """Each command and each option says what it does."""
-
-    def walk(group: click.Command, path: tuple[str, ...]) -> None:
-        if not isinstance(group, click.Group):
-            return
-        context = click.Context(group)
-        for name in group.list_commands(context):
-            each = group.get_command(context, name)
-            assert each is not None
-            if name != "sandbox":
-                assert each.help, (*path, name)
-                said = command(*path, name, "--help")
-                assert (said.code, "Usage: onboard360" in said.out) == (0, True)
-            walk(each, (*path, name))
-
-    walk(onboard360, ())
+    for path, each in commands(onboard360):
+        if path[-1] != "sandbox":
+            assert each.help, path
+            said = command(*path, "--help")
+            assert (said.code, "Usage: onboard360" in said.out) == (0, True)
     assert command("--help").code == command("--version").code == 0
 
 
