@@ -152,6 +152,11 @@ async def _serve() -> None:
     loop, memory = asyncio.get_running_loop(), _Memory()
     server = await loop.create_server(lambda: _Protocol(memory), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
+
+    def stay_awake() -> None:
+        loop.call_soon(stay_awake)
+
+    stay_awake()
     await loop.run_in_executor(None, sys.stdin.read)  # until whoever wanted it has enough
     server.close()
 

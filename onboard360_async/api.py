@@ -19,7 +19,6 @@ from onboard360_async import importer, settings
 from onboard360_async.budget import Budget, Priority
 from onboard360_async.checks import IS_ID, check_email, check_new_client, check_text, pick_campaign
 from onboard360_async.codec.answers import decode_campaigns, decode_client, decode_json, encode_client, encode_json
-from onboard360_async.codec.drift import beyond
 from onboard360_async.errors import ConfigurationError, ValidationError
 from onboard360_async.hidden import hidden
 from onboard360_async.listing import ClientListing
@@ -35,6 +34,7 @@ __all__ = ["UNSET", "AsyncOnboard360", "Unset"]
 
 _PATH: Final = re.compile(r"(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)+")  # RFC 3986, without empty segments
 _METHOD: Final = re.compile(r"[A-Z]+")
+_LIST_CAMPAIGNS: Final = Request("GET", "/campaigns")
 
 
 class AsyncOnboard360:
@@ -141,8 +141,8 @@ class AsyncOnboard360:
         max_wait_s: float | None = None,
     ) -> list[Campaign]:
         """All published campaigns. Source: API page, "List Campaigns"."""
-        call = self._call(Request("GET", "/campaigns"), priority, deadline_s, max_wait_s)
-        return await call.read(decode_campaigns, lambda campaigns: beyond(campaigns, "$.campaigns[]"))
+        call = self._call(_LIST_CAMPAIGNS, priority, deadline_s, max_wait_s)
+        return await call.read(decode_campaigns, "$.campaigns[]")
 
     async def find_campaign(
         self,
@@ -386,4 +386,4 @@ class AsyncOnboard360:
             before_send=before_send,
         )
         call = Call(self._transport, request, options)
-        return await call.read(decode_client, lambda added: beyond((added,), "$.client"))
+        return await call.read(decode_client, "$.client")

@@ -192,7 +192,10 @@ class Budget:
         grace_s: float = settings.TIMEOUT_S,
     ) -> Slot:
         """The right to send one request, to be entered on the running loop; for the transport alone."""
-        return Slot(self._gate(), self._ledger, priority, deadline_s, max_wait_s, grace_s)
+        gate = self._gates.get(asyncio.get_running_loop())
+        if gate is None or gate.forks != self._ledger.forks:
+            gate = self._gate()
+        return Slot(gate, self._ledger, priority, deadline_s, max_wait_s, grace_s)
 
     def _gate(self) -> Gate:
         loop = asyncio.get_running_loop()

@@ -30,7 +30,8 @@ class MemoryGate(Gate):
 
     def grant_now(self, priority: Priority) -> Held | None:
         """A grant that is there, if nobody is ahead."""
-        if any(self._lanes[: priority + 1]) or not (self._token or self._shaper.has_capacity()):
+        first, others = self._lanes
+        if first or (priority and others) or not (self._token or self._shaper.has_capacity()):
             return None
         if self._books.reserve(self._keep if priority else 0) != 0:
             return None

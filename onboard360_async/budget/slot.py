@@ -16,7 +16,8 @@ __all__ = ["Slot"]
 class Slot:
     """The right to send one request: `sent` before its first byte, `answered` or `refused` when the headers are in.
 
-    Leaving the block without an answer gives it back if nothing was sent; else it stays held until `grace_s` from
+    To be entered as a block, or by `take`, else `wait`, and `leave`, which costs a request no coroutine.
+    Leaving it without an answer gives it back if nothing was sent; else it stays held until `grace_s` from
     then, since the server may count it at any moment until the attempt's time-out.
     """
 
@@ -38,26 +39,38 @@ class Slot:
         self._sent = False
         self.waited_s = 0.0
 
-    async def __aenter__(self) -> Self:
-        self._held = self._gate.grant_now(self._priority)
-        if self._held is None:
-            max_wait_s, deadline_s = self._limits
-            asked_at = self._ledger.clock()
-            self._held = await self._gate.acquire(
-                self._priority, deadline_s=deadline_s, max_wait_s=max_wait_s, grace_s=self._grace_s
-            )
-            self.waited_s = (self._ledger.clock() - asked_at) / SECOND
-        return self
+    def take(self) -> bool:
+        """Take one that is there; False if there is none, and one must `wait`."""
+        self._held = held = self._gate.grant_now(self._priority)
+        return held is not None
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def wait(self) -> None:
+        """Wait for one; BudgetExhaustedError or DeadlineError, and nothing is spent, if that cannot be in time."""
+        max_wait_s, deadline_s = self._limits
+        asked_at = self._ledger.clock()
+        self._held = await self._gate.acquire(
+            self._priority, deadline_s=deadline_s, max_wait_s=max_wait_s, grace_s=self._grace_s
+        )
+        self.waited_s = (self._ledger.clock() - asked_at) / SECOND
+
+    def leave(self, error: BaseException | None = None) -> None:
+        """What is still held is given back, or stays held until its end; `error` is why there is no answer."""
         if self._held is None or (held := self._ended()) is None:
             return
         if self._sent:
             held.lease(self._grace_s)
         else:
             give_back(held, error)
+
+    async def __aenter__(self) -> Self:
+        if not self.take():
+            await self.wait()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave(error)
 
     def sent(self) -> None:
         """The first byte leaves now. SlotOverError, and it must not, if the slot may be another's by now."""

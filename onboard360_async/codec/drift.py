@@ -5,10 +5,10 @@ Knows no connection and nobody who listens. A path shows the names of members, n
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from collections.abc import Set as AbstractSet
+from typing import Any, Final
 
 from onboard360_async import settings
-from onboard360_async.models import Campaign, Client
 
 __all__ = ["Drift", "beyond", "path_of"]
 
@@ -20,12 +20,15 @@ def path_of(place: str, name: str) -> str:
     return f"{place}.{name if _PLAIN.fullmatch(name) else '(not shown)'}"
 
 
-def beyond(models: Iterable[Campaign | Client], place: str) -> set[str]:
-    """The paths of what these hold and the API page does not name."""
-    paths: set[str] = set()
-    for model in models:
+_NOTHING: Final[AbstractSet[str]] = frozenset()
+
+
+def beyond(models: Any, place: str) -> AbstractSet[str]:
+    """The paths of what these models (or this one) hold and the API page does not name."""
+    paths = _NOTHING
+    for model in models if isinstance(models, list) else (models,):
         if model.extra:
-            paths.update(path_of(place, name) for name in model.extra)
+            paths = paths | {path_of(place, name) for name in model.extra}
     return paths
 
 

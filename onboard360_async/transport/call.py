@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import AsyncGenerator, Callable, Collection, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import lru_cache
 from types import TracebackType
 from typing import Final, NoReturn, Self, TypeVar
@@ -18,6 +18,7 @@ import aiohttp
 from onboard360_async import settings
 from onboard360_async.budget.slot import Slot
 from onboard360_async.codec.answers import decode_error
+from onboard360_async.codec.drift import beyond
 from onboard360_async.errors import (
     AnswerLostError,
     BudgetExhaustedError,
@@ -30,22 +31,22 @@ from onboard360_async.errors import (
     ServerOutcomeUnknownError,
 )
 from onboard360_async.hidden import hidden
+from onboard360_async.transport.connector import SENDING, Traced
 from onboard360_async.transport.options import Deadline, Options, Request
-from onboard360_async.transport.pool import Traced
 from onboard360_async.transport.rate_headers import retry_after_s, told_by
-from onboard360_async.transport.transport import Transport
+from onboard360_async.transport.transport import Keyed, Transport
 from onboard360_async.transport.verdict import Body, Verdict, error_class, judge
 from onboard360_async.transport.wire import (
     WIRE_ERRORS,
     SentTwiceError,
     cannot_send,
-    headers_of,
     likely_base,
     no_people,
     nobodys,
     read_error,
     read_whole,
     reason_of,
+    whole_now,
 )
 
 __all__ = ["Call"]
@@ -96,32 +97,42 @@ class Call(Traced):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end(error)
+
+    def _end(self, error: BaseException | None) -> None:
         if self._story is not None:
             verdict = judge(self._request.method, sent=self._sent, status=self._status, body=Body.CUT)
             in_doubt = verdict in (Verdict.UNKNOWN, Verdict.CREATED)
             self._story.end(error, self.attempts, unknown=in_doubt)
 
-    async def read(self, decode: Callable[[bytes], T], beyond: Callable[[T], Collection[str]] | None = None) -> T:
-        """The decoded body of a 2xx answer, read whole within `timeout_s`."""
+    async def read(self, decode: Callable[[bytes], T], place: str | None = None) -> T:
+        """The decoded body of a 2xx answer, read whole within `timeout_s`; `place` is where it has its models."""
         try:
-            with self:
-                while True:
-                    response = await self._next(streamed=False)
-                    if response is None:
-                        continue
-                    try:
-                        value = decode(await read_whole(response))
-                    except WIRE_ERRORS as error:
-                        self._judge(response.status, reason_of(error))
-                    except DecodeError as error:
-                        self._judge(response.status, str(error), Body.WRONG, error)
-                    else:
-                        if beyond is not None and (found := beyond(value)):
-                            self.drifted(found)
-                        return value
+            while True:
+                response = await self._next(streamed=False)
+                if response is None:
+                    continue
+                try:
+                    body = whole_now(response)
+                    value = decode(await read_whole(response, settings.MAX_BODY_BYTES) if body is None else body)
+                except WIRE_ERRORS as error:
+                    self._judge(response.status, reason_of(error))
+                except DecodeError as error:
+                    self._judge(response.status, str(error), Body.WRONG, error)
+                else:
+                    if place is not None and (found := beyond(value, place)):
+                        self.drifted(found)
+                    break
         except Onboard360Error as error:
+            self._end(error)
             # It says all there is, and our frames hold what an answer says of people.
             raise error.with_traceback(None) from error.__cause__
+        except BaseException as error:
+            self._end(error)
+            raise
+        if self._story is not None:
+            self._end(None)
+        return value
 
     async def answer(self) -> aiohttp.ClientResponse:
         """A 2xx answer whose headers are in; its body is still to be read, and the answer to be released.
@@ -183,31 +194,34 @@ class Call(Traced):
         """A 2xx answer; None if there was none and the call may try again; else the error that says what is known."""
         if self._wait_s:
             await self._back_off()
-        self._sent, self._status = False, None
-        number, options, deadline, is_granted = self.attempts + 1, self._options, self._deadline, False
+        self._sent, self._status, self._slot = False, None, None
+        number, options, deadline = self.attempts + 1, self._options, self._deadline
         try:
-            key = self._transport.key.fixed or await self._key()
+            keyed = self._transport.for_key(self._transport.key.fixed or await self._key())
             if self._story is not None:
                 self.tell("queued", attempt=number)
-            async with self._transport.budget(key).slot(
+            slot = keyed.budget.slot(
                 priority=options.priority,
                 deadline_s=None if deadline is None else deadline.left_s(),
                 max_wait_s=options.max_wait_s,
                 grace_s=options.timeout_s,
-            ) as self._slot:
-                is_granted = True
-                if self._story is not None:
-                    self.tell("granted", attempt=number, seconds=self._slot.waited_s)
-                if deadline is not None and deadline.is_over():  # granted in time, and taken notice of too late
-                    raise self._late()
-                self.attempts = number
-                found = await self._exchange(self._slot, key, streamed=streamed)
-        except _NOTHING_SPENT as error:
-            self._sign(error)
+            )
+            if not slot.take():
+                await slot.wait()
+            self._slot = slot
+            if self._story is not None:
+                self.tell("granted", attempt=number, seconds=slot.waited_s)
+            if deadline is not None:
+                self._check_in_time()  # granted in time it is, but perhaps taken notice of too late
+            self.attempts = number
+            found = await self._exchange(slot, keyed, streamed=streamed)
+        except BaseException as error:
+            self._leave(number, error)
+            if isinstance(error, _NOTHING_SPENT):
+                self._sign(error)
             raise
-        finally:
-            if is_granted and self._story is not None:
-                self.tell("settled" if self._sent else "released", attempt=number)
+        if isinstance(found, str) or self._story is not None:
+            self._leave(number)
         if isinstance(found, str):
             self._judge(None, found)
             return None
@@ -216,18 +230,19 @@ class Call(Traced):
         self._judge_refusal(found, await read_error(found, self._ends_at))
         return None
 
-    async def _exchange(self, slot: Slot, key: str, *, streamed: bool) -> aiohttp.ClientResponse | str:
+    async def _exchange(self, slot: Slot, keyed: Keyed, *, streamed: bool) -> aiohttp.ClientResponse | str:
         """Send, and settle the slot when the answer's headers are in; without an answer, why there is none."""
         request, pool, loop = self._request, self._transport.pool, asyncio.get_running_loop()
-        session = pool.ready(self, loop) or await pool.open(loop)
+        session = pool.ready(loop) or await pool.open(loop)
         if request.before_send is not None:
             request.before_send()
-        started = loop.time()
+        started, task = loop.time(), id(asyncio.current_task(loop))
+        SENDING[task] = self
         sending = session.request(
             request.method,
             self._transport.url(request),
             data=request.body,
-            headers=headers_of(key, has_body=request.body is not None),
+            headers=keyed.headers if request.body is None else keyed.headers_with_body,
             allow_redirects=False,
             raise_for_status=False,
             proxy=pool.proxy.url,
@@ -247,6 +262,8 @@ class Call(Traced):
             if self._sent:
                 raise
             raise cannot_send(error, is_closed=session.closed) from None
+        finally:
+            SENDING.pop(task, None)
         self._status = response.status
         self._transport.clock.heard(response.headers)
         if response.status == 429:
@@ -256,6 +273,12 @@ class Call(Traced):
         if self._story is not None:
             self.tell("answered", status=response.status, seconds=loop.time() - started)
         return response
+
+    def _leave(self, number: int, error: BaseException | None = None) -> None:
+        """What is still held of the budget for this attempt is given back, or stays held until its end."""
+        if self._slot is not None:
+            self._slot.leave(error)
+            self.tell("settled" if self._sent else "released", attempt=number)
 
     async def _key(self) -> str:
         get = self._transport.key.get
@@ -274,6 +297,10 @@ class Call(Traced):
         if left_s is not None and left_s <= wait_s:
             raise self._late(wait_s)
         await asyncio.sleep(wait_s)
+
+    def _check_in_time(self) -> None:
+        if self._is_late():
+            raise self._late()
 
     def _is_late(self) -> bool:
         return self._deadline is not None and self._deadline.is_over()

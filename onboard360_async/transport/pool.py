@@ -1,128 +1,23 @@
-"""The connections of a handle: one aiohttp session per running loop, closed when the handle or the loop is.
+"""The sessions of a handle: one of aiohttp's per running loop, closed when the handle or the loop is.
 
-Knows no key, no budget and no API. It also tells each attempt when its headers are written, so that it can refuse the
-second sending that aiohttp would otherwise make by itself.
+Knows no key, no budget and no API, and leaves the connections to `connector`.
 """
 
 import asyncio
 import contextlib
 import os
-import select
 import warnings
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Coroutine
-from types import SimpleNamespace
-from typing import Any, Final, Self
-from weakref import WeakKeyDictionary, WeakSet, ref
+from collections.abc import AsyncGenerator
+from typing import Final
+from weakref import WeakSet
 
 import aiohttp
-from aiohttp.tracing import Trace
 
 from onboard360_async import settings
+from onboard360_async.transport.connector import TRACE, Connector, NoCookies, Request, hear
 from onboard360_async.transport.proxy import Proxy
 
-__all__ = ["Pool", "Traced"]
-
-
-class Traced(ABC):
-    """What wants to know that its request's headers go out now."""
-
-    __slots__ = ("__weakref__",)
-
-    @abstractmethod
-    def headers_sent(self) -> None:
-        """Called just before the first byte of a request leaves."""
-
-    def __deepcopy__(self, _: object) -> Self:
-        """Itself: mocks such as aioresponses copy what a request was called with, and an attempt cannot be copied."""
-        return self
-
-
-# Whose request is sent by this task. A trace would tell it as well, and costs a fifth of a request; a context variable
-# would not do, since several tasks may run in one context. All weak, so that a task that its loop left behind can end.
-_SENDING: Final[WeakKeyDictionary["asyncio.Task[Any]", ref[Traced]]] = WeakKeyDictionary()
-
-
-class _Request(aiohttp.ClientRequest):
-    """A request of a session of ours, which says when it leaves."""
-
-    def send(self, conn: aiohttp.connector.Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
-        """Called, and awaited at once, when there is a connection; what is done next is to write the headers."""
-        task = asyncio.current_task()
-        sending = None if task is None else _SENDING.get(task)
-        attempt = None if sending is None else sending()
-        if attempt is not None:
-            attempt.headers_sent()
-        return super().send(conn)
-
-
-async def _headers_sent(
-    _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
-) -> None:
-    attempt = context.trace_request_ctx
-    if isinstance(attempt, Traced):  # a session that the user gave may send requests of its own
-        attempt.headers_sent()
-
-
-def _trace() -> aiohttp.TraceConfig:
-    trace = aiohttp.TraceConfig()
-    trace.on_request_headers_sent.append(_headers_sent)
-    trace.freeze()
-    return trace
-
-
-_TRACE = _trace()
-# One turn of the loop to ask which connections have something to say, one to read it.
-_TURNS_TO_HEAR: Final = 2
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Connections that have nothing to say.
-
-    A server that has closed an idle one by now would otherwise be sent a POST, and nobody would know what became of it;
-    and what came on an idle one would be taken for the next answer.
-
-    They read at most READ_BYTES at once. asyncio's own is a new buffer of 256 KiB for each read, so large that glibc
-    has the system map new pages for it each time: a tenth of a request. uvloop has no such number, nor need.
-    """
-
-    async def connect(
-        self, req: aiohttp.ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
-    ) -> aiohttp.connector.Connection:
-        """A connection that is open and has nothing to read."""
-        while True:
-            connection = await super().connect(req, traces, timeout)
-            transport: Any = connection.transport
-            if getattr(transport, "max_size", 0) > settings.READ_BYTES:
-                transport.max_size = settings.READ_BYTES
-            if _may_have_news(transport):
-                try:
-                    await _hear()
-                except BaseException:  # cancelled, and nobody else knows of the connection
-                    connection.close()
-                    raise
-            protocol = connection.protocol
-            if protocol is None or (protocol.is_connected() and not protocol.should_close):
-                return connection
-            connection.close()
-
-
-async def _hear() -> None:
-    for _ in range(_TURNS_TO_HEAR):
-        await asyncio.sleep(0)
-
-
-def _may_have_news(transport: asyncio.BaseTransport | None) -> bool:
-    """Whether there may be something that the loop has not read yet; the system knows."""
-    socket = None if transport is None else transport.get_extra_info("socket")
-    if socket is None or not hasattr(select, "poll"):
-        return True
-    asking = select.poll()
-    try:
-        asking.register(socket.fileno(), select.POLLIN)
-    except (OSError, ValueError):
-        return True
-    return bool(asking.poll(0))
+__all__ = ["Pool"]
 
 
 class Pool:
@@ -134,22 +29,18 @@ class Pool:
         self._is_open = False
         self._kept: dict[asyncio.AbstractEventLoop, _Kept] = {}
         _POOLS.add(self)
-        if given is not None and _TRACE not in given.trace_configs:
-            given.trace_configs.append(_TRACE)
+        if given is not None and TRACE not in given.trace_configs:
+            given.trace_configs.append(TRACE)
 
-    def ready(self, attempt: Traced, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession | None:
-        """The session of the running loop, for this task's next request, one of `attempt`; None: `open` it first."""
-        if self._given is not None:
-            return None
-        if (task := asyncio.current_task(loop)) is not None:
-            _SENDING[task] = ref(attempt)
+    def ready(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession | None:
+        """The session of the running loop; None: `open` it first."""
         kept = self._kept.get(loop)
-        return None if kept is None or kept.session.closed else kept.session
+        return None if kept is None or kept.is_closed else kept.session
 
     async def open(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
         """Make the session of the running loop. The user's own is there, and has heard of each close that came in."""
         if self._given is not None:
-            await _hear()
+            await hear()
             return self._given
         await self._forget_ended()
         self._kept[loop] = kept = _Kept()
@@ -202,10 +93,9 @@ class _Kept:
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        connector = _Connector(limit=0, keepalive_timeout=settings.KEEPALIVE_S)  # the budget is the limit
-        self.session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), request_class=_Request
-        )
+        connector = Connector(limit=0, keepalive_timeout=settings.KEEPALIVE_S)  # the budget is the limit
+        self.session = aiohttp.ClientSession(connector=connector, cookie_jar=NoCookies(), request_class=Request)
+        self.is_closed = False  # or about to be
         self._closing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
         self._is_parents = False
@@ -235,6 +125,7 @@ class _Kept:
     async def forget(self) -> None:
         """Close it when its loop is closed, and nothing can be awaited there any more; on any loop."""
         _OPEN.discard(self)
+        self.is_closed = True
         await self.session.close()
 
     def leave_alone(self) -> None:
@@ -244,6 +135,7 @@ class _Kept:
             self._keeper.aclose().send(None)  # ends at once, so that it is not handed to that loop when we end
 
     async def _closed(self) -> None:
+        self.is_closed = True
         if self._closing is None:
             self._closing = asyncio.create_task(self.session.close())
         if not self._closing.done():

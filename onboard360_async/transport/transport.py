@@ -19,10 +19,21 @@ from onboard360_async.transport.options import Request
 from onboard360_async.transport.pool import Pool
 from onboard360_async.transport.server_clock import ServerClock
 from onboard360_async.transport.story import Hook, Story
+from onboard360_async.transport.wire import headers_of
 
-__all__ = ["Transport"]
+__all__ = ["Keyed", "Transport"]
 
 logger: Final = logging.getLogger("onboard360_async")
+
+
+class Keyed:
+    """What all requests with one key have in common; made once."""
+
+    __slots__ = ("budget", "headers", "headers_with_body", "key")
+
+    def __init__(self, key: str, budget: Budget) -> None:
+        self.key, self.budget = key, budget
+        self.headers, self.headers_with_body = headers_of(key, has_body=False), headers_of(key, has_body=True)
 
 
 class Transport:
@@ -43,17 +54,18 @@ class Transport:
         self.clock, self.drift = ServerClock(), Drift()
         self._base = str(base_url)
         self._given = budget
-        self._found: tuple[str, Budget] | None = None  # the last key, and its budget
+        self._keyed: Keyed | None = None  # by the last key
         self._on_event = on_event
 
-    def budget(self, key: str) -> Budget:
-        """The budget that was given, else the one that the process keeps for this key and base URL."""
-        found = self._found
-        if found is None or found[0] != key:
-            self._found = found = key, self._budget_of(key)
-        return found[1]
+    def for_key(self, key: str) -> Keyed:
+        """What is common to all requests with this key."""
+        keyed = self._keyed
+        if keyed is None or keyed.key != key:
+            self._keyed = keyed = Keyed(key, self._budget_of(key))
+        return keyed
 
     def _budget_of(self, key: str) -> Budget:
+        """The budget that was given, else the one that the process keeps for this key and base URL."""
         if isinstance(self._given, Budget):
             if self._given.is_nameless:
                 self._given.name_books(name_for(key, self._base))
@@ -67,7 +79,7 @@ class Transport:
         key = self.key.now()
         if key is None:
             raise ConfigurationError("The key comes from an async callable: pass a Budget(scope=...) to look at it.")
-        return self.budget(key)
+        return self.for_key(key).budget
 
     def with_key(self, key: ApiKey) -> "Transport":
         """The same connections for another key, and so with another budget."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import aiohttp
 from aiohttp.hdrs import ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from onboard360_async import settings
@@ -30,6 +30,7 @@ __all__ = [
     "read_error",
     "read_whole",
     "reason_of",
+    "whole_now",
 ]
 
 
@@ -47,28 +48,31 @@ _PRIVATE: Final = (  # compiled by `re` when they are first needed
 )
 
 
-def headers_of(key: str, *, has_body: bool) -> "CIMultiDict[str]":
-    """What every request says of itself; nothing that prints them shows the key."""
+def headers_of(key: str, *, has_body: bool) -> "CIMultiDictProxy[str]":
+    """What every request with this key says of itself; nothing that prints them shows the key."""
     bearer = hidden(f"Bearer {key}")
     headers = CIMultiDict(((AUTHORIZATION, bearer), (ACCEPT, _JSON), (USER_AGENT, settings.USER_AGENT)))
     if has_body:
         headers[CONTENT_TYPE] = _JSON
-    return headers
+    return CIMultiDictProxy(headers)
 
 
-async def read_whole(response: aiohttp.ClientResponse, most_bytes: int = settings.MAX_BODY_BYTES) -> bytes:
+def whole_now(response: aiohttp.ClientResponse) -> bytes | None:
+    """The body if it came with its head, as most do; None: `read_whole` has to wait, or to say what is wrong."""
+    content = response.content
+    if content.is_eof() and content.total_bytes <= settings.MAX_BODY_BYTES and content.exception() is None:
+        return hidden(content.read_nowait())
+    return None
+
+
+async def read_whole(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
     """The whole body, after which the connection is free again; it is closed if there is an error.
 
     DecodeError if the body is longer than `most_bytes`; one of WIRE_ERRORS if it breaks off.
     """
-    content = response.content
+    body = _Body()
     try:
-        chunk = hidden(content.read_nowait() if content.is_eof() else await content.readany())
-        if content.at_eof() and len(chunk) <= most_bytes:  # it came in one piece, as most do
-            return chunk
-        body = _Body(chunk)
-        while chunk and len(body) <= most_bytes:
-            chunk = hidden(await content.readany())
+        while len(body) <= most_bytes and (chunk := hidden(await response.content.readany())):
             body += chunk
     except BaseException:
         response.close()

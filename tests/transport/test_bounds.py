@@ -104,7 +104,7 @@ async def test_an_error_body_is_read_up_to_its_limit_only() -> None:
 @pytest.mark.parametrize("call", ["post", "get", "listing"])
 async def test_a_bomb_is_refused_at_the_stated_limit(call: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few bytes that unpack to many: what is counted is what comes out."""
-    monkeypatch.setattr("onboard360_async.transport.wire.read_whole.__defaults__", (1 << 20,))
+    monkeypatch.setattr(settings, "MAX_BODY_BYTES", 1 << 20)
     monkeypatch.setattr(settings, "MAX_ITEM_CHARS", 1 << 20)
     bomb = gzip.compress(b'{"clients": ["' + b"x" * (1 << 24))
     assert len(bomb) < 1 << 15

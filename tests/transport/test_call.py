@@ -126,7 +126,7 @@ async def test_a_wait_beyond_the_deadline_is_not_begun(budget: Budget) -> None:
 
 async def test_a_body_beyond_all_bounds_is_refused(budget: Budget, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer is read whole only up to a limit."""
-    monkeypatch.setattr("onboard360_async.transport.wire.read_whole.__defaults__", (1_000,))
+    monkeypatch.setattr("onboard360_async.settings.MAX_BODY_BYTES", 1_000)
     async with RawServer(answer(b" " * 2_000)) as server, handle(server, budget) as api:
         with pytest.raises(errors.DecodeError, match="longer than 1000 bytes"):
             await api.list_campaigns()

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from onboard360_async import AsyncOnboard360, Budget, errors
-from onboard360_async.transport import pool
+from onboard360_async.transport import connector
 from tests.listening import Listening
 from tests.transport.test_wire import BODY, said
 
@@ -103,7 +103,7 @@ async def test_whoever_is_cancelled_while_it_listens_leaves_no_connection_behind
     """A connection with something to say, and a caller who has gone by then: it is closed, and nobody complains."""
     async with Keeping() as server, AsyncOnboard360("sk_test_1", base_url=server.url, budget=budget) as api:
         await api.add_client(campaign_id="c", email="p@example.com")
-        monkeypatch.setattr(pool, "_may_have_news", lambda _connection: True)
+        monkeypatch.setattr(connector, "_may_have_news", lambda _connection: True)
         adding = asyncio.create_task(api.add_client(campaign_id="c", email="q@example.com"))
         await asyncio.sleep(0)
         with warnings.catch_warnings(record=True) as heard:

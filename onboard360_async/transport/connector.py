@@ -1,0 +1,197 @@
+"""The connections of a session of ours: none that has something to say is used, and each request tells when it leaves.
+
+Knows no key, no budget and no API; only what has to be told, before its first byte, that a request leaves now, so that
+it can refuse the second sending that aiohttp would otherwise make by itself.
+"""
+
+import asyncio
+import select
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine
+from http.cookies import SimpleCookie
+from types import SimpleNamespace
+from typing import Any, Final, Self
+
+import aiohttp
+from aiohttp.hdrs import CONTENT_LENGTH
+from aiohttp.tracing import Trace
+from yarl import URL
+
+from onboard360_async import settings
+
+__all__ = ["SENDING", "TRACE", "Connector", "NoCookies", "Request", "Traced", "hear"]
+
+
+class Traced(ABC):
+    """What wants to know that its request's headers go out now."""
+
+    __slots__ = ("__weakref__",)
+
+    @abstractmethod
+    def headers_sent(self) -> None:
+        """Called just before the first byte of a request leaves."""
+
+    def __deepcopy__(self, _: object) -> Self:
+        """Itself: mocks such as aioresponses copy what a request was called with, and an attempt cannot be copied."""
+        return self
+
+
+# Whose request a task is sending, from before to after `session.request`. A trace would tell it as well, and costs a
+# fifth of a request; a context variable would not do, since several tasks may run in one context. Tasks by their `id`,
+# so that one that its loop left behind can end.
+SENDING: Final[dict[int, Traced]] = {}
+
+
+async def _headers_sent(
+    _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
+) -> None:
+    attempt = context.trace_request_ctx
+    if isinstance(attempt, Traced):  # a session that the user gave may send requests of its own
+        attempt.headers_sent()
+
+
+def _trace() -> aiohttp.TraceConfig:
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_headers_sent)
+    trace.freeze()
+    return trace
+
+
+TRACE: Final = _trace()  # for a session that the user gave
+
+
+# --- a request ---
+
+
+class Request(aiohttp.ClientRequest):
+    """A request of a session of ours, which says when it leaves, and whose body of bytes leaves with its head.
+
+    For a body aiohttp makes a task (before Python 3.12 one that waits for the loop's next turn): a sixth of a POST.
+    """
+
+    _bytes: bytes | None = None  # the body, where it is ours to send
+    attempt: Traced | None = None
+
+    def update_body_from_data(self, body: Any, *rest: Any, **options: Any) -> None:
+        """Called while it is made, when its headers are known."""
+        if isinstance(body, bytes) and not self.chunked:
+            self._bytes = body
+            self.headers[CONTENT_LENGTH] = str(len(body))
+        elif body is not None or self.method not in self.GET_METHODS:
+            super().update_body_from_data(body, *rest, **options)
+
+    def send(self, conn: aiohttp.connector.Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+        """Called, and awaited at once, when there is a connection; what is done next is to write the headers."""
+        protocol = conn.protocol
+        if self._bytes and protocol is not None and protocol.writing_paused:
+            raise aiohttp.ClientConnectionError("the connection still has something else to send")
+        if self.attempt is not None:
+            self.attempt.headers_sent()
+        sending = super().send(conn)
+        return self._send_whole(protocol, sending) if self._bytes else sending
+
+    async def _send_whole(
+        self, protocol: Any, sending: Coroutine[Any, Any, aiohttp.ClientResponse]
+    ) -> aiohttp.ClientResponse:
+        transport = protocol.transport
+        if transport is not None:
+            protocol.transport = _Joining(transport, self._bytes)
+        try:
+            return await sending  # never waits: what is written is kept by the transport
+        finally:
+            protocol.transport = transport
+
+
+class _Joining:
+    """Stands in for a transport while a head is written, and sends the body with it."""
+
+    __slots__ = ("_body", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, body: bytes | None) -> None:
+        self._transport, self._body = transport, body or b""
+
+    def is_closing(self) -> bool:
+        """Asked before."""
+        return self._transport.is_closing()
+
+    def write(self, head: bytes) -> None:
+        """The head, at once and once."""
+        self._transport.write(head + self._body)
+        self._body = b""
+
+
+# --- a connection ---
+
+
+class Connector(aiohttp.TCPConnector):
+    """Connections that have nothing to say.
+
+    A server that has closed an idle one by now would otherwise be sent a POST, and nobody would know what became of it;
+    and what came on an idle one would be taken for the next answer.
+
+    They read at most READ_BYTES at once. asyncio's own is a new buffer of 256 KiB for each read, so large that glibc
+    has the system map new pages for it each time: a tenth of a request. uvloop has no such number, nor need.
+    """
+
+    async def connect(
+        self, req: Any, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> aiohttp.connector.Connection:
+        """A connection that is open and has nothing to read."""
+        req.attempt = SENDING.get(id(asyncio.current_task(req.loop)))
+        while True:
+            connection = await super().connect(req, traces, timeout)
+            protocol = connection.protocol
+            if not _may_have_news(protocol):
+                return connection
+            try:
+                await hear()
+            except BaseException:  # cancelled, and nobody else knows of the connection
+                connection.close()
+                raise
+            if protocol is None or (protocol.is_connected() and not protocol.should_close):
+                return connection
+            connection.close()
+
+
+# One turn of the loop to ask which connections have something to say, one to read it.
+_TURNS_TO_HEAR: Final = 2
+
+
+async def hear() -> None:
+    """Wait until what has come in by now is read."""
+    for _ in range(_TURNS_TO_HEAR):
+        await asyncio.sleep(0)
+
+
+def _may_have_news(protocol: Any) -> bool:
+    """Whether there may be something that the loop has not read yet; the system knows."""
+    try:
+        return bool(protocol.onboard360_poll(0))
+    except AttributeError:  # one that is asked for the first time
+        return _may_have_first_news(protocol)
+
+
+def _may_have_first_news(protocol: Any) -> bool:
+    transport: Any = None if protocol is None else protocol.transport
+    if getattr(transport, "max_size", 0) > settings.READ_BYTES:
+        transport.max_size = settings.READ_BYTES
+    socket = None if transport is None else transport.get_extra_info("socket")
+    if socket is None or not hasattr(select, "poll"):
+        return True
+    asking = select.poll()
+    try:
+        asking.register(socket.fileno(), select.POLLIN)
+    except (OSError, ValueError):
+        return True
+    protocol.onboard360_poll = asking.poll  # kept where it ends with the connection
+    return bool(asking.poll(0))
+
+
+class NoCookies(aiohttp.DummyCookieJar):
+    """None, and not even a new jar of none for each request."""
+
+    _NONE: Final[SimpleCookie] = SimpleCookie()
+
+    def filter_cookies(self, request_url: URL) -> "SimpleCookie":  # noqa: ARG002 - the same for each
+        """None."""
+        return self._NONE
