@@ -141,7 +141,7 @@ class AsyncOnboard360:
         max_wait_s: float | None = None,
     ) -> list[Campaign]:
         """All published campaigns. Source: API page, "List Campaigns"."""
-        call = self._call(_LIST_CAMPAIGNS, priority, deadline_s, max_wait_s)
+        call = Call(self._transport, _LIST_CAMPAIGNS, self._with(priority, deadline_s, max_wait_s))
         return await call.read(decode_campaigns, "$.campaigns[]")
 
     async def find_campaign(
@@ -359,8 +359,8 @@ class AsyncOnboard360:
             raise ValidationError("The method must be in capitals, such as GET.", "method")
         if not isinstance(path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
             raise ValidationError("The path must look like /clients, without host, query or '..'.", "path")
-        call = self._call(Request(method, path, params, body), priority, deadline_s, max_wait_s)
-        return await call.read(decode_json)
+        request = Request(method, path, params, body)
+        return await Call(self._transport, request, self._with(priority, deadline_s, max_wait_s)).read(decode_json)
 
     # --- inside ---
 
@@ -369,11 +369,6 @@ class AsyncOnboard360:
             return self._options
         given = {"priority": priority, "deadline_s": deadline_s, "max_wait_s": max_wait_s}
         return self._options.but(**{name: value for name, value in given.items() if value is not None})
-
-    def _call(
-        self, request: Request, priority: Priority | None, deadline_s: float | None, max_wait_s: float | None
-    ) -> Call:
-        return Call(self._transport, request, self._with(priority, deadline_s, max_wait_s))
 
     async def _add(self, client: NewClient, options: Options, before_send: Callable[[], None] | None = None) -> Client:
         check_new_client(client)

@@ -34,13 +34,6 @@ class MemoryLedger(Ledger):
                 wait = self._leases[0] - now
             return wait
 
-    def settle(self) -> None:
-        """A request was answered now."""
-        with self.lock:
-            self.window.settle(self._now() if self._leases else self.clock())
-        if self.is_awaited:  # most requests find nobody waiting
-            self._tell()
-
     def pause(self, seconds: float) -> None:
         """Nobody is granted anything for that long; a longer pause stays."""
         with self.lock:
@@ -63,10 +56,12 @@ class MemoryLedger(Ledger):
 
     def answered(self, told: Told | None = None) -> None:
         """An answer that was no 429; its headers may lower the limit."""
-        if self._feedback is not None or told is not None:
-            with self.lock:
+        with self.lock:
+            if self._feedback is not None or told is not None:
                 self._hear(told)
-        self.settle()
+            self.window.settle(self._now() if self._leases else self.clock())
+        if self.is_awaited:  # most requests find nobody waiting
+            self._tell()
 
     def refused(self, retry_after_s: float | None) -> None:
         """A 429: everybody pauses as long as the server says, else twice as long as last time; at most one window."""
@@ -77,7 +72,8 @@ class MemoryLedger(Ledger):
             pause_ns = feedback.refused(now, retry_after_s, used=used, paused=paused)
             self.window.pause_until(now + pause_ns)
             self.window.limit = feedback.effective
-        self.settle()
+            self.window.settle(now)
+        self._tell()
 
     def release(self) -> None:
         """A request was certainly never sent."""

@@ -10,7 +10,7 @@ from typing import Final
 from attrs import fields
 
 from onboard360_async.codec.parser import loads
-from onboard360_async.codec.structure import kind_of, structure
+from onboard360_async.codec.structure import campaigns_of, client_of, kind_of
 from onboard360_async.errors import DecodeError
 from onboard360_async.models import Campaign, Client, NewClient
 
@@ -67,14 +67,12 @@ def decode_campaigns(body: bytes) -> list[Campaign]:
     listed = _member(body, "campaigns")
     if type(listed) is not list:  # cattrs would take an empty object for an empty list
         raise DecodeError(f"expected a list, found {kind_of(listed)}", "$.campaigns")
-    campaigns: list[Campaign] = structure(listed, list[Campaign], "$.campaigns")
-    return campaigns
+    return campaigns_of(listed, "$.campaigns")
 
 
 def decode_client(body: bytes) -> Client:
     """The client that was created, with its link. Source: API page, "Add Client"."""
-    client: Client = structure(_member(body, "client"), Client, "$.client")
-    return client
+    return client_of(_member(body, "client"), "$.client")
 
 
 def decode_error(body: bytes) -> tuple[str, str | None]:

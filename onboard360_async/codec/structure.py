@@ -21,7 +21,7 @@ from onboard360_async.models import Campaign, Client
 if TYPE_CHECKING:
     from cattrs import Converter
 
-__all__ = ["add_clients", "exact", "kind_of", "structure"]
+__all__ = ["add_clients", "campaigns_of", "client_of", "exact", "kind_of"]
 
 Model = TypeVar("Model", Campaign, Client)
 
@@ -77,17 +77,26 @@ def exact() -> "Converter":
     return converter
 
 
-def structure(value: Any, model: Any, path: str) -> Any:
-    """The Client, or list of Campaigns, of a decoded value; DecodeError with the path of what is wrong in it."""
+def campaigns_of(value: list[Any], path: str) -> list[Campaign]:
+    """The campaigns of a decoded list; DecodeError with the path of what is wrong in it."""
     try:
-        if model is not Client:
-            return building.build_campaigns(value)
-        clients: list[Client] = []
-        building.build((value,), clients, {})
-        return clients[0]
+        return building.build_campaigns(value)
     except Exception:  # noqa: BLE001, S110 - the exact converter says it again, with its path and no value
         pass
-    return _exactly(value, model, path)
+    campaigns: list[Campaign] = _exactly(value, list[Campaign], path)
+    return campaigns
+
+
+def client_of(value: object, path: str) -> Client:
+    """The client of a decoded value; DecodeError as above."""
+    clients: list[Client] = []
+    try:
+        building.build((value,), clients, {})
+    except Exception:  # noqa: BLE001 - as above
+        clients = []
+    if not clients:
+        clients.append(_exactly(value, Client, path))
+    return clients[0]
 
 
 def add_clients(items: list[Any], into: list[Client], first: int, shared: dict[str, str]) -> bool:

@@ -82,20 +82,19 @@ class Request(aiohttp.ClientRequest):
 
     def send(self, conn: aiohttp.connector.Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Called, and awaited at once, when there is a connection; what is done next is to write the headers."""
-        protocol = conn.protocol
-        if self._bytes and protocol is not None and protocol.writing_paused:
+        if self._bytes is not None and conn.protocol is not None and conn.protocol.writing_paused:
             raise aiohttp.ClientConnectionError("the connection still has something else to send")
         if self.attempt is not None:
             self.attempt.headers_sent()
         sending = super().send(conn)
-        return self._send_whole(protocol, sending) if self._bytes else sending
+        return sending if self._bytes is None else self._send_whole(conn.protocol, sending)
 
     async def _send_whole(
         self, protocol: Any, sending: Coroutine[Any, Any, aiohttp.ClientResponse]
     ) -> aiohttp.ClientResponse:
         transport = protocol.transport
         if transport is not None:
-            protocol.transport = _Joining(transport, self._bytes)
+            protocol.transport = _Joining(transport, self._bytes or b"")
         try:
             return await sending  # never waits: what is written is kept by the transport
         finally:
@@ -107,8 +106,8 @@ class _Joining:
 
     __slots__ = ("_body", "_transport")
 
-    def __init__(self, transport: asyncio.Transport, body: bytes | None) -> None:
-        self._transport, self._body = transport, body or b""
+    def __init__(self, transport: asyncio.Transport, body: bytes) -> None:
+        self._transport, self._body = transport, body
 
     def is_closing(self) -> bool:
         """Asked before."""

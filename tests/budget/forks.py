@@ -73,7 +73,7 @@ def busy() -> str:
         while not stop.is_set():
             for budget in budgets:
                 if ledger_of(budget).reserve() == 0:
-                    ledger_of(budget).settle()
+                    ledger_of(budget).answered()
 
     threads = [threading.Thread(target=work) for _ in range(2)]
     for thread in threads:

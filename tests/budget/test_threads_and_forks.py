@@ -51,7 +51,7 @@ def test_what_is_told_while_others_are_told_is_told_as_well() -> None:
     books.release()
     assert told == [1, 0]
     waiter.waiting = 0
-    books.settle()  # by which the books learn that nobody waits any more
+    books.answered()  # by which the books learn that nobody waits any more
     assert not books.is_awaited
 
 
@@ -128,7 +128,7 @@ def test_a_loop_that_was_closed_on_its_waiters_troubles_nobody() -> None:
     dead.close()
     assert budget.snapshot().waiting == 1
     ledger_of(budget).release()
-    ledger_of(budget).settle()
+    ledger_of(budget).answered()
     del waiting  # a coroutine that is collected leaves its lane, closed loop or not
     assert budget.snapshot().waiting == 0
     window.check()

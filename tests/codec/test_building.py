@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from onboard360_async import settings
 from onboard360_async.codec import building
-from onboard360_async.codec.structure import add_clients, exact, structure
+from onboard360_async.codec.structure import add_clients, campaigns_of, client_of, exact
 from onboard360_async.errors import DecodeError
 from onboard360_async.models import NOTHING_EXTRA, Campaign, Client
 
@@ -69,7 +69,7 @@ def test_an_optional_field_of_a_wrong_kind_is_refused(name: str, beside: dict[st
         item = CLIENT | beside | {name: value}
         assert quickly(item) is None
         with pytest.raises(DecodeError, match="expected text") as caught:
-            structure(item, Client, PATH)
+            client_of(item, PATH)
         assert caught.value.path == f"{PATH}.{name}"
 
 
@@ -77,7 +77,7 @@ def test_an_optional_field_of_a_wrong_kind_is_refused(name: str, beside: dict[st
 def test_what_is_no_object_is_no_client(item: object) -> None:
     """And the error says what it is."""
     with pytest.raises(DecodeError) as caught:
-        structure(item, Client, PATH)
+        client_of(item, PATH)
     assert caught.value.path.startswith(PATH)
 
 
@@ -148,9 +148,9 @@ def test_an_unknown_field_that_is_nested_too_deeply_is_refused(inner: Any) -> No
     value: Any = "x"
     for _ in range(settings.MAX_NESTING):
         value = inner(value)
-    assert structure(CLIENT | {"more": value}, Client, PATH).extra == {"more": value}
+    assert client_of(CLIENT | {"more": value}, PATH).extra == {"more": value}
     with pytest.raises(DecodeError, match="nested too deeply"):
-        structure(CLIENT | {"more": inner(value)}, Client, PATH)
+        client_of(CLIENT | {"more": inner(value)}, PATH)
 
 
 CAMPAIGN = {"id": "1", "name": "Flow", "created_at": "2024-01-15T09:00:00Z", "updated_at": "2024-01-15T09:00:00+02:00"}
@@ -182,7 +182,7 @@ def test_a_campaign_is_what_cattrs_makes_of_it(change: dict[str, Any], left_out:
 def test_what_is_no_object_is_no_campaign(item: object) -> None:
     """And the error says where it is, behind others that are."""
     with pytest.raises(DecodeError) as caught:
-        structure([CAMPAIGN, item], list[Campaign], "$.campaigns")
+        campaigns_of([CAMPAIGN, item], "$.campaigns")
     assert caught.value.path.startswith("$.campaigns[1]")
 
 
