@@ -31,10 +31,10 @@ from onboard360_async.errors import (
     ServerOutcomeUnknownError,
 )
 from onboard360_async.hidden import hidden
-from onboard360_async.transport.connector import SENDING, Traced
 from onboard360_async.transport.options import Deadline, Options, Request
 from onboard360_async.transport.rate_headers import retry_after_s, told_by
 from onboard360_async.transport.transport import Keyed, Transport
+from onboard360_async.transport.under_way import Attempt
 from onboard360_async.transport.verdict import Body, Verdict, error_class, judge
 from onboard360_async.transport.wire import (
     WIRE_ERRORS,
@@ -58,19 +58,19 @@ _NOTHING_SPENT: Final = (BudgetExhaustedError, BudgetStoreError, DeadlineError)
 
 @lru_cache(maxsize=64)  # most requests have the same
 def _timeout(limit_s: float, *, streamed: bool) -> aiohttp.ClientTimeout:
-    if streamed:
-        return aiohttp.ClientTimeout(total=None, connect=limit_s, sock_read=limit_s, ceil_threshold=math.inf)
-    return aiohttp.ClientTimeout(total=limit_s, ceil_threshold=math.inf)
+    """What aiohttp itself watches: how long it takes to connect, and between two pieces of what is streamed."""
+    sock_read = limit_s if streamed else None
+    return aiohttp.ClientTimeout(total=None, connect=limit_s, sock_read=sock_read, ceil_threshold=math.inf)
 
 
-class Call(Traced):
+class Call(Attempt):
     """One logical request and its attempts, until there is a 2xx answer or an error.
 
     To be entered where `read` does not do so itself: leaving it tells how the call ended.
     """
 
     __slots__ = (
-        "_deadline", "_ends_at", "_options", "_request", "_sent", "_slot", "_status", "_story",
+        "_deadline", "_options", "_request", "_sent", "_slot", "_status", "_story",
         "_transport", "_wait_s", "attempts",
     )  # fmt: skip
 
@@ -84,7 +84,7 @@ class Call(Traced):
         self._wait_s = 0.0  # before the next attempt
         self._sent = False  # the current attempt's headers are out
         self._status: int | None = None  # of the current attempt's answer
-        self._ends_at = math.inf  # when it times out
+        self.ends_at, self.is_late, self.protocol = math.inf, False, None
         self._slot: Slot | None = None  # of the budget, for the current attempt
 
     @property
@@ -114,7 +114,7 @@ class Call(Traced):
                     continue
                 try:
                     body = whole_now(response)
-                    value = decode(await read_whole(response, settings.MAX_BODY_BYTES) if body is None else body)
+                    value = decode(await self._body(response) if body is None else body)
                 except WIRE_ERRORS as error:
                     self._judge(response.status, reason_of(error))
                 except DecodeError as error:
@@ -133,6 +133,10 @@ class Call(Traced):
         if self._story is not None:
             self._end(None)
         return value
+
+    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
+        async with asyncio.timeout_at(self.ends_at):
+            return await read_whole(response, settings.MAX_BODY_BYTES)
 
     async def answer(self) -> aiohttp.ClientResponse:
         """A 2xx answer whose headers are in; its body is still to be read, and the answer to be released.
@@ -227,18 +231,17 @@ class Call(Traced):
             return None
         if 200 <= found.status < 300:
             return found
-        self._judge_refusal(found, await read_error(found, self._ends_at))
+        self._judge_refusal(found, await read_error(found, self.ends_at))
         return None
 
     async def _exchange(self, slot: Slot, keyed: Keyed, *, streamed: bool) -> aiohttp.ClientResponse | str:
         """Send, and settle the slot when the answer's headers are in; without an answer, why there is none."""
         request, pool, loop = self._request, self._transport.pool, asyncio.get_running_loop()
-        session = pool.ready(loop) or await pool.open(loop)
+        opened = pool.ready(loop) or await pool.open(loop)
         if request.before_send is not None:
             request.before_send()
-        started, task = loop.time(), id(asyncio.current_task(loop))
-        SENDING[task] = self
-        sending = session.request(
+        started, task, under_way = loop.time(), id(asyncio.current_task(loop)), opened.under_way
+        sending = opened.session.request(
             request.method,
             self._transport.url(request),
             data=request.body,
@@ -251,19 +254,22 @@ class Call(Traced):
             trace_request_ctx=self,
         )
         try:
-            if streamed:
-                async with asyncio.timeout_at(self._ends_at):
+            if under_way is None:
+                async with asyncio.timeout_at(self.ends_at):
                     response = await sending
             else:
+                under_way.begin(task, self)
                 response = await sending
         except WIRE_ERRORS as error:
             return reason_of(error)
         except (ValueError, RuntimeError) as error:  # what aiohttp says of a session that cannot send this
             if self._sent:
                 raise
-            raise cannot_send(error, is_closed=session.closed) from None
+            raise cannot_send(error, is_closed=opened.session.closed) from None
         finally:
-            SENDING.pop(task, None)
+            self.protocol = None
+            if under_way is not None:
+                under_way.pop(task, None)
         self._status = response.status
         self._transport.clock.heard(response.headers)
         if response.status == 429:
@@ -288,7 +294,7 @@ class Call(Traced):
         limit_s, deadline = self._options.timeout_s, self._deadline
         if deadline is not None and deadline.at is not None:
             limit_s = max(min(limit_s, deadline.at - now), settings.SHORTEST_TIMEOUT_S)  # aiohttp: 0 is "for ever"
-        self._ends_at = now + limit_s
+        self.ends_at, self.is_late = now + limit_s, False
         return _timeout(limit_s, streamed=streamed)
 
     async def _back_off(self) -> None:

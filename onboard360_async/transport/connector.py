@@ -1,16 +1,15 @@
 """The connections of a session of ours: none that has something to say is used, and each request tells when it leaves.
 
-Knows no key, no budget and no API; only what has to be told, before its first byte, that a request leaves now, so that
-it can refuse the second sending that aiohttp would otherwise make by itself.
+Knows no key, no budget and no API; only the attempt that has to be told, before its first byte, that it leaves now, so
+that it can refuse the second sending that aiohttp would otherwise make by itself.
 """
 
 import asyncio
 import select
-from abc import ABC, abstractmethod
 from collections.abc import Coroutine
 from http.cookies import SimpleCookie
 from types import SimpleNamespace
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import aiohttp
 from aiohttp.hdrs import CONTENT_LENGTH
@@ -18,35 +17,16 @@ from aiohttp.tracing import Trace
 from yarl import URL
 
 from onboard360_async import settings
+from onboard360_async.transport.under_way import Attempt, UnderWay
 
-__all__ = ["SENDING", "TRACE", "Connector", "NoCookies", "Request", "Traced", "hear"]
-
-
-class Traced(ABC):
-    """What wants to know that its request's headers go out now."""
-
-    __slots__ = ("__weakref__",)
-
-    @abstractmethod
-    def headers_sent(self) -> None:
-        """Called just before the first byte of a request leaves."""
-
-    def __deepcopy__(self, _: object) -> Self:
-        """Itself: mocks such as aioresponses copy what a request was called with, and an attempt cannot be copied."""
-        return self
-
-
-# Whose request a task is sending, from before to after `session.request`. A trace would tell it as well, and costs a
-# fifth of a request; a context variable would not do, since several tasks may run in one context. Tasks by their `id`,
-# so that one that its loop left behind can end.
-SENDING: Final[dict[int, Traced]] = {}
+__all__ = ["TRACE", "Connector", "NoCookies", "Request", "hear"]
 
 
 async def _headers_sent(
     _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
 ) -> None:
     attempt = context.trace_request_ctx
-    if isinstance(attempt, Traced):  # a session that the user gave may send requests of its own
+    if isinstance(attempt, Attempt):  # a session that the user gave may send requests of its own
         attempt.headers_sent()
 
 
@@ -70,7 +50,7 @@ class Request(aiohttp.ClientRequest):
     """
 
     _bytes: bytes | None = None  # the body, where it is ours to send
-    attempt: Traced | None = None
+    attempt: Attempt | None = None
 
     def update_body_from_data(self, body: Any, *rest: Any, **options: Any) -> None:
         """Called while it is made, when its headers are known."""
@@ -85,7 +65,7 @@ class Request(aiohttp.ClientRequest):
         if self._bytes is not None and conn.protocol is not None and conn.protocol.writing_paused:
             raise aiohttp.ClientConnectionError("the connection still has something else to send")
         if self.attempt is not None:
-            self.attempt.headers_sent()
+            self.attempt.leaves_by(conn.protocol)
         sending = super().send(conn)
         return sending if self._bytes is None else self._send_whole(conn.protocol, sending)
 
@@ -132,11 +112,15 @@ class Connector(aiohttp.TCPConnector):
     has the system map new pages for it each time: a tenth of a request. uvloop has no such number, nor need.
     """
 
+    def __init__(self, under_way: UnderWay) -> None:
+        super().__init__(limit=0, keepalive_timeout=settings.KEEPALIVE_S)  # the budget is the limit
+        self._under_way = under_way
+
     async def connect(
         self, req: Any, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> aiohttp.connector.Connection:
         """A connection that is open and has nothing to read."""
-        req.attempt = SENDING.get(id(asyncio.current_task(req.loop)))
+        req.attempt = self._under_way.get(id(asyncio.current_task(req.loop)))
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol

@@ -13,11 +13,11 @@ from weakref import WeakSet
 
 import aiohttp
 
-from onboard360_async import settings
 from onboard360_async.transport.connector import TRACE, Connector, NoCookies, Request, hear
 from onboard360_async.transport.proxy import Proxy
+from onboard360_async.transport.under_way import UnderWay
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "Session"]
 
 
 class Pool:
@@ -32,21 +32,21 @@ class Pool:
         if given is not None and TRACE not in given.trace_configs:
             given.trace_configs.append(TRACE)
 
-    def ready(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession | None:
+    def ready(self, loop: asyncio.AbstractEventLoop) -> "Session | None":
         """The session of the running loop; None: `open` it first."""
         kept = self._kept.get(loop)
-        return None if kept is None or kept.is_closed else kept.session
+        return None if kept is None or kept.is_closed else kept
 
-    async def open(self, loop: asyncio.AbstractEventLoop) -> aiohttp.ClientSession:
+    async def open(self, loop: asyncio.AbstractEventLoop) -> "Session":
         """Make the session of the running loop. The user's own is there, and has heard of each close that came in."""
         if self._given is not None:
             await hear()
-            return self._given
+            return Session(self._given)
         await self._forget_ended()
         self._kept[loop] = kept = _Kept()
         self._is_open = True
         await kept.begin()
-        return kept.session
+        return kept
 
     async def _forget_ended(self) -> None:
         """A handle that outlives many loops must not keep them all."""
@@ -88,13 +88,22 @@ class Pool:
             )
 
 
-class _Kept:
+class Session:
+    """One of aiohttp's; `under_way` is what watches over its requests, None if it is the user's own."""
+
+    def __init__(self, session: aiohttp.ClientSession, under_way: UnderWay | None = None) -> None:
+        self.session, self.under_way = session, under_way
+
+
+class _Kept(Session):
     """The session of the running loop. Whoever closes it first, everybody waits for that one closing."""
 
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
-        connector = Connector(limit=0, keepalive_timeout=settings.KEEPALIVE_S)  # the budget is the limit
-        self.session = aiohttp.ClientSession(connector=connector, cookie_jar=NoCookies(), request_class=Request)
+        self._under_way = UnderWay(self.loop)
+        connector = Connector(self._under_way)
+        session = aiohttp.ClientSession(connector=connector, cookie_jar=NoCookies(), request_class=Request)
+        super().__init__(session, self._under_way)
         self.is_closed = False  # or about to be
         self._closing: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -136,6 +145,7 @@ class _Kept:
 
     async def _closed(self) -> None:
         self.is_closed = True
+        self._under_way.stop()
         if self._closing is None:
             self._closing = asyncio.create_task(self.session.close())
         if not self._closing.done():
