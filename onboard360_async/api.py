@@ -6,7 +6,7 @@ Knows how a call is put together, not how one is sent. Source: API page, "API En
 import asyncio
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from types import TracebackType
@@ -370,7 +370,9 @@ class AsyncOnboard360:
         given = {"priority": priority, "deadline_s": deadline_s, "max_wait_s": max_wait_s}
         return self._options.but(**{name: value for name, value in given.items() if value is not None})
 
-    async def _add(self, client: NewClient, options: Options, before_send: Callable[[], None] | None = None) -> Client:
+    def _add(
+        self, client: NewClient, options: Options, before_send: Callable[[], None] | None = None
+    ) -> Awaitable[Client]:
         check_new_client(client)
         request = Request(
             "POST",
@@ -380,5 +382,4 @@ class AsyncOnboard360:
             email=client.email,
             before_send=before_send,
         )
-        call = Call(self._transport, request, options)
-        return await call.read(decode_client, "$.client")
+        return Call(self._transport, request, options).read(decode_client, "$.client")

@@ -140,7 +140,7 @@ async def played(loop: VirtualLoop, case: Case, hook: Callable[[Event], None] | 
     budget.pause(case.pause_s)
     server = PipeServer(*case.answers, connect_s=case.connect_s)
     options: dict[str, Any] = {"api_key": "sk_test_1", "base_url": "http://127.0.0.1:8360", "budget": budget}
-    async with aiohttp.ClientSession(connector=server) as session:
+    async with aiohttp.ClientSession(connector=server.given()) as session:
         api = AsyncOnboard360(session=session, on_event=heard, **options | case.options)
         task = asyncio.ensure_future(case.call(api))
         if case.cancel_at is not None:
@@ -239,7 +239,7 @@ async def test_a_field_that_nobody_knew_is_told_once(budget: Budget) -> None:
     story: list[Event] = []
     more = answer(json.dumps({"client": PERSON | {"tags": 1, "vip@x.de": 2}}).encode(), "201 Created")
     server = PipeServer(*[[(0.0, PEOPLE)]] * 2, *[[(0.0, more)]] * 2)
-    async with aiohttp.ClientSession(connector=server) as session:
+    async with aiohttp.ClientSession(connector=server.given()) as session:
         api = AsyncOnboard360("k", base_url="http://127.0.0.1", session=session, budget=budget, on_event=story.append)
         for call in (read, read, add, add):
             await call(api.with_options(api_key="sk_test_2"))
@@ -323,7 +323,7 @@ def test_a_hook_that_ends_the_program_does_so(at: str) -> None:
                 raise KeyboardInterrupt
 
         budget = Budget(clock=loop.clock)
-        async with aiohttp.ClientSession(connector=PipeServer(*said(ADDED))) as session:
+        async with aiohttp.ClientSession(connector=PipeServer(*said(ADDED)).given()) as session:
             api = AsyncOnboard360(
                 "sk_test_1", base_url="http://127.0.0.1", session=session, budget=budget, on_event=interrupted
             )

@@ -74,7 +74,7 @@ class Scene:
     @asynccontextmanager
     async def api(self, **options: Any) -> AsyncIterator[AsyncOnboard360]:
         """When it is left, no task, no slot and no connection is."""
-        async with aiohttp.ClientSession(connector=self.server) as session:
+        async with aiohttp.ClientSession(connector=self.server.given()) as session:
             yield AsyncOnboard360(
                 "sk_test_1",
                 base_url="http://127.0.0.1",
@@ -88,8 +88,7 @@ class Scene:
     def left(self) -> tuple[int, int, int]:
         """Tasks with this one, slots held or waited for, connections in use."""
         state = self.budget.snapshot()
-        busy = len(self.server._acquired)
-        return len(asyncio.all_tasks()), state.waiting, busy
+        return len(asyncio.all_tasks()), state.waiting, self.server.busy
 
     async def work(self, seconds: float) -> None:
         """What the reader does with a batch."""

@@ -86,13 +86,12 @@ class Window:
     def settle(self, at: int) -> None:
         """A held request counts as of `at`, its answer's moment; settles may be told out of order."""
         self._held -= 1
-        if at < self._seen:
+        if at < self._seen or (self._times and at < self._times[-1]):
             insort(self._times, at)
             self._draw()
         elif self._is_drawn:
             self._append(at)
-        else:
-            self._advance(at)
+        else:  # whoever asks next moves on
             self._times.append(at)
 
     def release(self) -> None:

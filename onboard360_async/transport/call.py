@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from functools import lru_cache
 from types import TracebackType
 from typing import Final, NoReturn, Self, TypeVar
@@ -37,6 +37,7 @@ from onboard360_async.transport.transport import Keyed, Transport
 from onboard360_async.transport.under_way import Attempt
 from onboard360_async.transport.verdict import Body, Verdict, error_class, judge
 from onboard360_async.transport.wire import (
+    HEADERS,
     WIRE_ERRORS,
     SentTwiceError,
     cannot_send,
@@ -116,6 +117,7 @@ class Call(Attempt):
                     body = whole_now(response)
                     value = decode(await self._body(response) if body is None else body)
                 except WIRE_ERRORS as error:
+                    response.close()
                     self._judge(response.status, reason_of(error))
                 except DecodeError as error:
                     self._judge(response.status, str(error), Body.WRONG, error)
@@ -241,16 +243,21 @@ class Call(Attempt):
         if request.before_send is not None:
             request.before_send()
         started, task, under_way = loop.time(), id(asyncio.current_task(loop)), opened.under_way
+        limit_s = self._options.timeout_s if self._deadline is None else self._limit_s(started, self._deadline)
+        self.ends_at, self.is_late = started + limit_s, False
+        headers: Mapping[str, str] = keyed.headers if request.body is None else keyed.headers_with_body
+        if under_way is None:  # the user's own session, which says nothing for us
+            headers = {**HEADERS, **headers}
         sending = opened.session.request(
             request.method,
             self._transport.url(request),
             data=request.body,
-            headers=keyed.headers if request.body is None else keyed.headers_with_body,
+            headers=headers,
             allow_redirects=False,
             raise_for_status=False,
             proxy=pool.proxy.url,
             proxy_headers=pool.proxy.headers,
-            timeout=self._timeout(started, streamed=streamed),
+            timeout=_timeout(limit_s, streamed=streamed),
             trace_request_ctx=self,
         )
         try:
@@ -270,12 +277,12 @@ class Call(Attempt):
             self.protocol = None
             if under_way is not None:
                 under_way.pop(task, None)
-        self._status = response.status
-        self._transport.clock.heard(response.headers)
+        self._status, answered = response.status, response.headers
+        self._transport.clock.heard(answered)
         if response.status == 429:
-            slot.refused(retry_after_s(response.headers))
+            slot.refused(retry_after_s(answered))
         else:
-            slot.answered(told_by(response.headers))
+            slot.answered(told_by(answered))
         if self._story is not None:
             self.tell("answered", status=response.status, seconds=loop.time() - started)
         return response
@@ -290,12 +297,12 @@ class Call(Attempt):
         get = self._transport.key.get
         return await (get() if self._deadline is None else self._deadline.keep(get()))
 
-    def _timeout(self, now: float, *, streamed: bool) -> aiohttp.ClientTimeout:
-        limit_s, deadline = self._options.timeout_s, self._deadline
-        if deadline is not None and deadline.at is not None:
+    def _limit_s(self, now: float, deadline: Deadline) -> float:
+        """How long an attempt may take that begins now."""
+        limit_s = self._options.timeout_s
+        if deadline.at is not None:
             limit_s = max(min(limit_s, deadline.at - now), settings.SHORTEST_TIMEOUT_S)  # aiohttp: 0 is "for ever"
-        self.ends_at, self.is_late = now + limit_s, False
-        return _timeout(limit_s, streamed=streamed)
+        return limit_s
 
     async def _back_off(self) -> None:
         wait_s, self._wait_s = self._wait_s, 0.0

@@ -62,41 +62,41 @@ class Request(aiohttp.ClientRequest):
 
     def send(self, conn: aiohttp.connector.Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Called, and awaited at once, when there is a connection; what is done next is to write the headers."""
-        if self._bytes is not None and conn.protocol is not None and conn.protocol.writing_paused:
+        protocol, attempt = conn.protocol, self.attempt
+        if self._bytes is not None and protocol is not None and protocol.writing_paused:
             raise aiohttp.ClientConnectionError("the connection still has something else to send")
-        if self.attempt is not None:
-            self.attempt.leaves_by(conn.protocol)
-        sending = super().send(conn)
-        return sending if self._bytes is None else self._send_whole(conn.protocol, sending)
-
-    async def _send_whole(
-        self, protocol: Any, sending: Coroutine[Any, Any, aiohttp.ClientResponse]
-    ) -> aiohttp.ClientResponse:
-        transport = protocol.transport
-        if transport is not None:
-            protocol.transport = _Joining(transport, self._bytes or b"")
-        try:
-            return await sending  # never waits: what is written is kept by the transport
-        finally:
-            protocol.transport = transport
+        if attempt is not None:
+            if attempt.is_late:  # it took too long to get the connection
+                raise TimeoutError
+            attempt.headers_sent()
+            attempt.protocol = protocol
+        if self._bytes is not None:
+            _Joining(protocol, self._bytes)
+        return super().send(conn)
 
 
 class _Joining:
-    """Stands in for a transport while a head is written, and sends the body with it."""
+    """Stands in for the transport of a protocol until a head is written, and sends the body with it."""
 
-    __slots__ = ("_body", "_transport")
+    __slots__ = ("_body", "_protocol", "_transport")
 
-    def __init__(self, transport: asyncio.Transport, body: bytes) -> None:
-        self._transport, self._body = transport, body
+    def __init__(self, protocol: Any, body: bytes) -> None:
+        self._protocol, self._transport, self._body = protocol, protocol.transport, body
+        if self._transport is not None:
+            protocol.transport = self
 
     def is_closing(self) -> bool:
         """Asked before."""
-        return self._transport.is_closing()
+        closing: bool = self._transport.is_closing()
+        return closing
 
     def write(self, head: bytes) -> None:
-        """The head, at once and once."""
+        """The head, all of it."""
+        self._protocol.transport = self._transport
         self._transport.write(head + self._body)
-        self._body = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)  # where it never comes to writing: to close it, for one
 
 
 # --- a connection ---

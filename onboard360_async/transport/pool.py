@@ -16,6 +16,7 @@ import aiohttp
 from onboard360_async.transport.connector import TRACE, Connector, NoCookies, Request, hear
 from onboard360_async.transport.proxy import Proxy
 from onboard360_async.transport.under_way import UnderWay
+from onboard360_async.transport.wire import HEADERS
 
 __all__ = ["Pool", "Session"]
 
@@ -102,7 +103,9 @@ class _Kept(Session):
         self.loop = asyncio.get_running_loop()
         self._under_way = UnderWay(self.loop)
         connector = Connector(self._under_way)
-        session = aiohttp.ClientSession(connector=connector, cookie_jar=NoCookies(), request_class=Request)
+        session = aiohttp.ClientSession(
+            connector=connector, cookie_jar=NoCookies(), request_class=Request, headers=HEADERS
+        )
         super().__init__(session, self._under_way)
         self.is_closed = False  # or about to be
         self._closing: asyncio.Task[None] | None = None

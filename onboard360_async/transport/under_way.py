@@ -26,13 +26,6 @@ class Attempt(ABC):
     def headers_sent(self) -> None:
         """Called just before the first byte of a request leaves."""
 
-    def leaves_by(self, protocol: Any) -> None:
-        """Called when there is a connection. TimeoutError if it took too long to get one."""
-        if self.is_late:
-            raise TimeoutError
-        self.headers_sent()
-        self.protocol = protocol
-
     def __deepcopy__(self, _: object) -> Self:
         """Itself: mocks such as aioresponses copy what a request was called with, and an attempt cannot be copied."""
         return self

@@ -20,6 +20,7 @@ from onboard360_async.errors import ConfigurationError, DecodeError
 from onboard360_async.hidden import hidden
 
 __all__ = [
+    "HEADERS",
     "WIRE_ERRORS",
     "SentTwiceError",
     "cannot_send",
@@ -48,19 +49,25 @@ _PRIVATE: Final = (  # compiled by `re` when they are first needed
 )
 
 
+# What every request says of itself, whoever's key it has.
+HEADERS: Final = CIMultiDictProxy(CIMultiDict(((ACCEPT, _JSON), (USER_AGENT, settings.USER_AGENT))))
+
+
 def headers_of(key: str, *, has_body: bool) -> "CIMultiDictProxy[str]":
-    """What every request with this key says of itself; nothing that prints them shows the key."""
-    bearer = hidden(f"Bearer {key}")
-    headers = CIMultiDict(((AUTHORIZATION, bearer), (ACCEPT, _JSON), (USER_AGENT, settings.USER_AGENT)))
+    """What every request with this key says beside HEADERS; nothing that prints them shows the key."""
+    headers = CIMultiDict(((AUTHORIZATION, hidden(f"Bearer {key}")),))
     if has_body:
         headers[CONTENT_TYPE] = _JSON
     return CIMultiDictProxy(headers)
 
 
 def whole_now(response: aiohttp.ClientResponse) -> bytes | None:
-    """The body if it came with its head, as most do; None: `read_whole` has to wait, or to say what is wrong."""
+    """The body if it came with its head, as most do; None: `read_whole` has to wait, or to say what is wrong.
+
+    One of WIRE_ERRORS if it broke off.
+    """
     content = response.content
-    if content.is_eof() and content.total_bytes <= settings.MAX_BODY_BYTES and content.exception() is None:
+    if content.is_eof() and content.total_bytes <= settings.MAX_BODY_BYTES:
         return hidden(content.read_nowait())
     return None
 

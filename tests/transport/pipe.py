@@ -1,8 +1,8 @@
-"""A server in memory that says its bytes at moments of the loop's own time: time-outs without sockets, in virtual time.
+"""A server in memory that says its bytes at moments of the loop's own time: time-outs without sockets, virtually.
 
-A `PipeServer` is a connector: `aiohttp.ClientSession(connector=server)`. Each request is answered with the next of
-`answers`: pieces, each a number of seconds and the bytes that come so much later; None closes the connection.
-Everything above it is aiohttp itself.
+A `PipeServer` has connectors: `aiohttp.ClientSession(connector=server.given())`, and `server.own` in place of the one
+of our own sessions (at CONNECTOR). Each request is answered with the next of `answers`: pieces, each a number of
+seconds and the bytes that come so much later; None closes the connection. Everything above it is aiohttp itself.
 """
 
 import asyncio
@@ -12,8 +12,12 @@ from typing import Any
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-__all__ = ["Piece", "PipeServer", "answer", "drip"]
+from onboard360_async.transport.connector import Connector
+from onboard360_async.transport.under_way import UnderWay
 
+__all__ = ["CONNECTOR", "Piece", "PipeServer", "answer", "drip"]
+
+CONNECTOR = "onboard360_async.transport.pool.Connector"
 Piece = tuple[float, bytes | None]
 
 
@@ -31,16 +35,32 @@ def drip(begin: bytes, every_s: float, piece: bytes = b" ") -> Iterator[Piece]:
         yield every_s, piece
 
 
-class PipeServer(aiohttp.BaseConnector):
+class PipeServer:
     """The connections of one session, and who answers on them."""
 
     def __init__(self, *answers: Iterable[Piece], connect_s: float = 0.0) -> None:
-        super().__init__()
         self.answers = list(answers)
         self.connect_s = connect_s
         self.requests: list[bytes] = []
+        self._connector: aiohttp.BaseConnector | None = None
 
-    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:
+    @property
+    def busy(self) -> int:
+        """Connections in use."""
+        return 0 if self._connector is None else len(self._connector._acquired)
+
+    def given(self) -> aiohttp.BaseConnector:
+        """For a session of the user's."""
+        self._connector = _Given(self)
+        return self._connector
+
+    def own(self, under_way: UnderWay) -> Connector:
+        """For one of ours."""
+        self._connector = own = _Own(self, under_way)
+        return own
+
+    async def connect(self) -> ResponseHandler:
+        """A new connection."""
         loop = asyncio.get_running_loop()
         connected: asyncio.Future[None] = loop.create_future()
         timer = loop.call_later(self.connect_s, connected.set_result, None)
@@ -51,6 +71,24 @@ class PipeServer(aiohttp.BaseConnector):
         protocol = ResponseHandler(loop)
         protocol.connection_made(_Pipe(self, protocol))
         return protocol
+
+
+class _Given(aiohttp.BaseConnector):
+    def __init__(self, server: PipeServer) -> None:
+        super().__init__()
+        self._server = server
+
+    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:
+        return await self._server.connect()
+
+
+class _Own(Connector):
+    def __init__(self, server: PipeServer, under_way: UnderWay) -> None:
+        super().__init__(under_way)
+        self._server = server
+
+    async def _create_connection(self, req: Any, traces: Any, timeout: Any) -> ResponseHandler:
+        return await self._server.connect()
 
 
 class _Pipe(asyncio.Transport):

@@ -15,9 +15,10 @@ from onboard360_async.models import Client
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.transport.options import Event
 from tests.budget.virtual import VirtualLoop, run
-from tests.transport.pipe import Piece, PipeServer, answer, drip
+from tests.transport.pipe import CONNECTOR, Piece, PipeServer, answer, drip
 
 SLACK_S = 0.05
+OWN: list[PipeServer] = []  # see `whose`
 ADDED = answer(
     b'{"client": {"id": "1", "campaign_id": "c", "email": "a@x.de", "created_at": "2026-01-01T00:00:00Z"}}',
     "201 Created",
@@ -48,17 +49,14 @@ async def service(
     loop: VirtualLoop, *answers: Iterable[Piece], budget: Budget | None = None, connect_s: float = 0.0, **options: Any
 ) -> AsyncIterator[tuple[AsyncOnboard360, PipeServer]]:
     server = PipeServer(*answers, connect_s=connect_s)
-    async with aiohttp.ClientSession(connector=server) as session:
-        yield (
-            AsyncOnboard360(
-                "sk_test_1",
-                base_url="http://127.0.0.1",
-                session=session,
-                budget=budget or fake(loop),
-                **options,
-            ),
-            server,
-        )
+    options |= {"base_url": "http://127.0.0.1", "budget": budget or fake(loop)}
+    if OWN:
+        OWN.append(server)
+        async with AsyncOnboard360("sk_test_1", **options) as api:
+            yield api, server
+    else:
+        async with aiohttp.ClientSession(connector=server.given()) as session:
+            yield AsyncOnboard360("sk_test_1", session=session, **options), server
 
 
 async def seconds(loop: VirtualLoop, work: Awaitable[object], error: type[Exception]) -> float:
@@ -67,6 +65,15 @@ async def seconds(loop: VirtualLoop, work: Awaitable[object], error: type[Except
     with pytest.raises(error):
         await work
     return loop.time() - began
+
+
+@pytest.fixture(autouse=True, params=["own", "given"])
+def whose(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test here with a session of ours, whose time-outs are ours, and with one of the user's."""
+    OWN.clear()
+    if request.param == "own":
+        OWN.append(PipeServer())
+        monkeypatch.setattr(CONNECTOR, lambda under_way: OWN[-1].own(under_way))
 
 
 @pytest.fixture(autouse=True)
