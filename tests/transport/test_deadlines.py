@@ -13,12 +13,13 @@ import pytest
 from onboard360_async import AsyncOnboard360, Budget, Onboard360, errors
 from onboard360_async.models import Client
 from onboard360_async.sandbox import Sandbox
+from onboard360_async.transport.connector import Connector
 from onboard360_async.transport.options import Event
 from tests.budget.virtual import VirtualLoop, run
 from tests.transport.pipe import CONNECTOR, Piece, PipeServer, answer, drip
 
 SLACK_S = 0.05
-OWN: list[PipeServer] = []  # see `whose`
+OWN: list[PipeServer | None] = []  # see `whose`
 ADDED = answer(
     b'{"client": {"id": "1", "campaign_id": "c", "email": "a@x.de", "created_at": "2026-01-01T00:00:00Z"}}',
     "201 Created",
@@ -72,8 +73,8 @@ def whose(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     """Every test here with a session of ours, whose time-outs are ours, and with one of the user's."""
     OWN.clear()
     if request.param == "own":
-        OWN.append(PipeServer())
-        monkeypatch.setattr(CONNECTOR, lambda under_way: OWN[-1].own(under_way))
+        OWN.append(None)
+        monkeypatch.setattr(CONNECTOR, lambda under_way: OWN[-1].own(under_way) if OWN[-1] else Connector(under_way))
 
 
 @pytest.fixture(autouse=True)
