@@ -2,7 +2,7 @@
 
 Knows no JSON and no error of ours: what is none raises, and `structure` says what is wrong with it. Frozen
 classes are slow to make, attribute by attribute through `object.__setattr__`; so each client is filled while it is of
-an open class with the same slots, and becomes a Client when it is whole.
+an open subclass, and becomes a Client when it is whole.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,9 +16,9 @@ from attrs import fields
 from onboard360_async import settings
 from onboard360_async.codec.parser import is_deep
 from onboard360_async.codec.times import utc_time
-from onboard360_async.models import NOTHING_EXTRA, Campaign, Client, WithExtra
+from onboard360_async.models import NOTHING_EXTRA, Campaign, Client
 
-__all__ = ["build", "build_campaigns", "extra_of", "names_of"]
+__all__ = ["build", "build_alike", "build_campaigns", "extra_of", "names_of"]
 
 
 def names_of(model: type[Campaign] | type[Client]) -> frozenset[str]:
@@ -38,8 +38,10 @@ _moment: Final = datetime.fromisoformat
 _new: Final = object.__new__
 
 
-class _OpenClient(WithExtra):
-    __slots__ = tuple(field.name for field in fields(Client))
+class _OpenClient(Client):
+    __slots__ = ()
+    __setattr__ = object.__setattr__  # as of a class that nobody has frozen
+    __delattr__ = object.__delattr__  # one slot of C with the former
 
 
 def build(items: Iterable[Any], into: list[Client], shared: dict[str, str]) -> bool:
@@ -93,6 +95,26 @@ def build(items: Iterable[Any], into: list[Client], shared: dict[str, str]) -> b
     return has_extra
 
 
+def build_alike(rows: Iterable[tuple[str, ...]], into: list[Client], shared: dict[str, str]) -> None:
+    """Append the client of each row, as `alike` has them; ValueError or OverflowError for what is no time."""
+    if len(shared) > settings.SHARED_IDS:
+        shared.clear()
+    append, one_of, last = into.append, shared.setdefault, ""
+    new, open_client, moment_of, utc, nothing = _new, _OpenClient, _moment, UTC, NOTHING_EXTRA
+    for key, campaign_id, email, time, first, second, company, phone, link in rows:
+        client: Any = new(open_client)
+        if campaign_id != last:
+            last = one_of(campaign_id, campaign_id)
+        moment = moment_of(time)
+        client.id, client.campaign_id, client.email = key, last, email
+        client.created_at = moment if moment.tzinfo is utc else utc_time(time)
+        client.first_name, client.last_name = first or None, second or None
+        client.company_name, client.phone, client.link = company or None, phone or None, link or None
+        client.extra = nothing
+        client.__class__ = Client
+        append(client)
+
+
 def _fill(client: Any, item: dict[str, object]) -> bool:
     """What may be missing, null or unknown, into a client that is not whole yet; whether something is in `extra`."""
     for name in _OPTIONAL:
@@ -104,8 +126,10 @@ def _fill(client: Any, item: dict[str, object]) -> bool:
     return client.extra is not NOTHING_EXTRA
 
 
-class _OpenCampaign(WithExtra):
-    __slots__ = tuple(field.name for field in fields(Campaign))
+class _OpenCampaign(Campaign):
+    __slots__ = ()
+    __setattr__ = object.__setattr__  # as above
+    __delattr__ = object.__delattr__  # as above
 
 
 def build_campaigns(items: Iterable[Any]) -> list[Campaign]:

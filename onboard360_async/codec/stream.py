@@ -12,6 +12,8 @@ import codecs
 from typing import Any
 
 from onboard360_async import settings
+from onboard360_async.codec.alike import Look, look_of
+from onboard360_async.codec.building import build_alike
 from onboard360_async.codec.parser import loads_again, loads_quickly
 from onboard360_async.codec.structure import add_clients
 from onboard360_async.codec.walk import Walk
@@ -39,6 +41,8 @@ class ClientStream:
         self._boundary = b"},"
         self._has_missed = False  # that was no boundary, at least once
         self._shared: dict[str, str] = {}
+        self._look: Look | None = None  # of the elements, once there were many
+        self._looks_left = settings.ALIKE_TRIES
         self._failed: DecodeError | None = None
 
     @property
@@ -118,6 +122,8 @@ class ClientStream:
             end = self._held.rfind(self._boundary, 0, end) + comma
             if end < comma:
                 return False
+            if self._take_alike(end):
+                return True
             with memoryview(self._held) as held:
                 part = b"".join((b"[", held[:end], b"]"))
             try:
@@ -129,6 +135,30 @@ class ClientStream:
                 self._take_all(items, part)
                 return True
         return False
+
+    def _take_alike(self, end: int) -> bool:
+        """The elements up to there, if they are all written alike; false if they are not, or nobody knows how."""
+        if self.count < settings.ALIKE_AFTER or not self._looks_left:
+            return False
+        with memoryview(self._held) as held:
+            part = bytes(held[:end])
+        if not Look.may_fit(part):
+            return False
+        clients: list[Client] = []
+        try:
+            self._look = self._look or look_of(part)
+            rows = None if self._look is None else self._look.rows(part)
+            if rows is not None:
+                build_alike(rows, clients, self._shared)
+        except (ValueError, OverflowError):  # what is wrong is the parser's to say
+            clients = []
+        if not clients:
+            self._look, self._looks_left = None, self._looks_left - 1
+            return False
+        del self._held[: end + 1]
+        self._clients += clients
+        self._walk.count += len(clients)
+        return True
 
     def _take_all(self, items: list[Any], part: bytes) -> None:
         clients: list[Client] = []

@@ -152,9 +152,13 @@ class Call(Attempt):
     async def chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
         """A streamed answer, FEED_BYTES at most at once. AnswerLostError if it breaks off, DeadlineError when late."""
         while not self._is_late():  # also where the reader is slow, and there is always more to read
+            reading = response.content.read(settings.FEED_BYTES)
             try:
-                async with asyncio.timeout_at(None if self._deadline is None else self._deadline.at):
-                    chunk = hidden(await response.content.read(settings.FEED_BYTES))
+                if self._deadline is None:
+                    chunk = hidden(await reading)
+                else:
+                    async with asyncio.timeout_at(self._deadline.at):
+                        chunk = hidden(await reading)
             except WIRE_ERRORS as error:
                 if self._is_late():
                     break

@@ -102,8 +102,11 @@ def test_work_is_in_proportion_to_the_bytes(work: Work, size: int, items: list[d
     "item", [CLIENT, NESTED, {"address": {"a": {}}, "x": 1} | CLIENT], ids=["plain", "nested", "odd"]
 )
 @pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (" ,\n", " : ")])
-def test_what_is_usual_is_parsed_many_at_a_time(work: Work, item: dict[str, Any], separators: tuple[str, str]) -> None:
+def test_what_is_usual_is_parsed_many_at_a_time(
+    work: Work, item: dict[str, Any], separators: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Clients with nested objects, too: after one look in vain it is known what stands between two of them."""
+    monkeypatch.setattr(settings, "ALIKE_AFTER", 10_000)  # which has tests of its own
     document = json.dumps({"clients": [item] * 6_000}, separators=separators).encode()
     assert decode(document, 65_536) == 6_000
     assert work.taken < 6_000 // 6

@@ -1,0 +1,66 @@
+"""Clients that are all written alike, as machines write: read by one regular expression, which is made of the first.
+
+Knows no model but its names. It takes the place of a parser only where it proves that it is one: the expression has to
+tile the whole text, element by element, without one character left over. Texts hold no escape and no control character
+then, so what stands between two quotes is the value itself, as `json` has it. Whatever else is in it (an escape, an
+empty text, a name more or less, another order) is left to the parser, which has the last word anyway.
+"""
+
+import re
+from collections.abc import Callable
+from operator import itemgetter
+from typing import Any, Final
+
+__all__ = ["Look", "look_of"]
+
+_REQUIRED: Final = ("id", "campaign_id", "email", "created_at")
+_OPTIONAL: Final = ("first_name", "last_name", "company_name", "phone", "link")
+_MEMBER: Final = re.compile(r'( *"([^"\\]*)" *: *)(?:"[^"\\]*"|null)( *([,}]))')
+_BETWEEN: Final = re.compile(r" *, *(?=\{)")
+_TEXT: Final = r'"([^"]++)"'  # one that is empty has no place here: it could not be told from null
+_TEXT_OR_NULL: Final = rf"(?:{_TEXT}|null)"
+_THE_REST: Final = r"([\s\S]+)"
+_CONTROLS: Final = bytes(range(0x20))  # which JSON wants escaped
+
+
+class Look:
+    """How the clients of a listing are written."""
+
+    def __init__(self, pattern: str, names: list[str]) -> None:
+        self._find_all: Callable[[str], list[tuple[str, ...]]] = re.compile(f"{pattern}|{_THE_REST}").findall
+        # What an element does not have is as empty as what follows it.
+        places = [names.index(name) if name in names else len(names) for name in (*_REQUIRED, *_OPTIONAL)]
+        self._in_order: Callable[[tuple[str, ...]], Any] = itemgetter(*places)
+
+    @staticmethod
+    def may_fit(part: bytes) -> bool:
+        """Whether it is worth trying: without an escape, and without what must be one."""
+        return b"\\" not in part and not any(map(part.__contains__, _CONTROLS))
+
+    def rows(self, part: bytes) -> "map[tuple[str, ...]] | None":
+        """The values of each element of `part`, for which `may_fit` holds: nine, "" where there is none.
+
+        They are id, campaign_id, email, created_at, first_name, last_name, company_name, phone and link. None if one
+        of them is written otherwise. UnicodeDecodeError if it is no UTF-8.
+        """
+        found = self._find_all(part.decode())
+        # What does not fit is taken for the rest, up to the end.
+        return None if not found or found[-1][-1] else map(self._in_order, found)
+
+
+def look_of(part: bytes) -> Look | None:
+    """How the first element of a part is written; None if it is not as the API page shows it."""
+    text = part.decode()
+    pattern, names, at = r"\{", list[str](), 1
+    while member := _MEMBER.match(text, at):
+        head, name, tail, end = member.groups()
+        names.append(name)
+        pattern += re.escape(head) + (_TEXT if name in _REQUIRED else _TEXT_OR_NULL) + re.escape(tail)
+        at = member.end()
+        if end == "}":
+            break
+    between = _BETWEEN.match(text, at)
+    known = {*_REQUIRED, *_OPTIONAL}
+    if between is None or len(set(names)) < len(names) or not {*_REQUIRED} <= set(names) <= known:
+        return None
+    return Look(rf"{pattern}(?:{re.escape(between[0])}(?=\{{)|\Z)", names)
