@@ -212,6 +212,17 @@ def test_nothing_is_left_over() -> None:
         assert look.rows(text.encode()) is None
 
 
+@pytest.mark.parametrize("letter", [*map(chr, range(0x20)), '"', "\\"])
+def test_what_json_wants_escaped_is_refused(letter: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A control character, a quote or a backslash, raw in a text, is no JSON: neither way takes it."""
+    monkeypatch.setattr(settings, "ALIKE_AFTER", 0)
+    body = listing(*[CLIENT] * 3).replace(b"a@b", f"a{letter}@b".encode())
+    clients, said, _ = read(body, ())
+    assert clients == []
+    assert said
+    both(monkeypatch, body)
+
+
 def test_a_time_that_is_none_is_named_by_the_parsers_way(parsed: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """With its path, and those before it handed on."""
     body = listing(*[CLIENT] * 3, CLIENT | {"created_at": "yesterday"}, CLIENT)
