@@ -202,6 +202,7 @@ def test_nothing_is_left_over() -> None:
     assert list(rows) == [("1", "2", "a@b.c", CLIENT["created_at"], "Ä", "", "C", "1", "")] * 2
     for text in (
         f"{one}, {one},",
+        f"{one}, {one}, ",
         f"{one}, {one} ",
         f"x{one}",
         f"{one},{one}",
