@@ -7,14 +7,17 @@ empty text, a name more or less, another order) is left to the parser, which has
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any, Final
 
 __all__ = ["Look", "look_of"]
 
-_REQUIRED: Final = ("id", "campaign_id", "email", "created_at")
-_OPTIONAL: Final = ("first_name", "last_name", "company_name", "phone", "link")
+_REQUIRED: Final = frozenset(("id", "campaign_id", "email", "created_at"))
+# As the API page shows a listing, and the link behind it.
+_NAMES: Final = (
+    "id", "campaign_id", "first_name", "last_name", "email", "company_name", "phone", "created_at", "link",
+)  # fmt: skip
 _MEMBER: Final = re.compile(r'( *"([^"\\]*)" *: *)(?:"[^"\\]*"|null)( *([,}]))')
 _BETWEEN: Final = re.compile(r" *, *(?=\{)")
 _TEXT: Final = r'"([^"]++)"'  # one that is empty has no place here: it could not be told from null
@@ -29,28 +32,29 @@ class Look:
     def __init__(self, pattern: str, names: list[str]) -> None:
         self._find_all: Callable[[str], list[tuple[str, ...]]] = re.compile(f"{pattern}|{_THE_REST}").findall
         # What an element does not have is as empty as what follows it.
-        places = [names.index(name) if name in names else len(names) for name in (*_REQUIRED, *_OPTIONAL)]
-        self._in_order: Callable[[tuple[str, ...]], Any] = itemgetter(*places)
+        places = [names.index(name) if name in names else len(names) for name in _NAMES]
+        self._in_order: Callable[[tuple[str, ...]], Any] | None = None
+        if places != sorted(places):
+            self._in_order = itemgetter(*places)
 
     @staticmethod
-    def may_fit(part: bytes) -> bool:
+    def may_fit(part: bytearray) -> bool:
         """Whether it is worth trying: without an escape, and without what must be one."""
         return b"\\" not in part and not any(map(part.__contains__, _CONTROLS))
 
-    def rows(self, part: bytes) -> "map[tuple[str, ...]] | None":
-        """The values of each element of `part`, for which `may_fit` holds: nine, "" where there is none.
+    def rows(self, text: str) -> Iterable[tuple[str, ...]] | None:
+        """The values of each element of a text for which `may_fit` holds: nine, "" where there is none.
 
-        They are id, campaign_id, email, created_at, first_name, last_name, company_name, phone and link. None if one
-        of them is written otherwise. UnicodeDecodeError if it is no UTF-8.
+        They are in the API page's order, with the link behind them. None if an element is written otherwise.
         """
-        found = self._find_all(part.decode())
-        # What does not fit is taken for the rest, up to the end.
-        return None if not found or found[-1][-1] else map(self._in_order, found)
+        found = self._find_all(text)
+        if not found or found[-1][-1]:  # what does not fit is taken for the rest, up to the end
+            return None
+        return found if self._in_order is None else map(self._in_order, found)
 
 
-def look_of(part: bytes) -> Look | None:
-    """How the first element of a part is written; None if it is not as the API page shows it."""
-    text = part.decode()
+def look_of(text: str) -> Look | None:
+    """How the first of some elements is written; None if it is not as the API page shows it."""
     pattern, names, at = r"\{", list[str](), 1
     while member := _MEMBER.match(text, at):
         head, name, tail, end = member.groups()
@@ -60,7 +64,6 @@ def look_of(part: bytes) -> Look | None:
         if end == "}":
             break
     between = _BETWEEN.match(text, at)
-    known = {*_REQUIRED, *_OPTIONAL}
-    if between is None or len(set(names)) < len(names) or not {*_REQUIRED} <= set(names) <= known:
+    if between is None or len(set(names)) < len(names) or not _REQUIRED <= set(names) <= set(_NAMES):
         return None
     return Look(rf"{pattern}(?:{re.escape(between[0])}(?=\{{)|\Z)", names)

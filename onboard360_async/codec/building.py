@@ -101,7 +101,7 @@ def build_alike(rows: Iterable[tuple[str, ...]], into: list[Client], shared: dic
         shared.clear()
     append, one_of, last = into.append, shared.setdefault, ""
     new, open_client, moment_of, utc, nothing = _new, _OpenClient, _moment, UTC, NOTHING_EXTRA
-    for key, campaign_id, email, time, first, second, company, phone, link in rows:
+    for key, campaign_id, first, second, email, company, phone, time, link in rows:
         client: Any = new(open_client)
         if campaign_id != last:
             last = one_of(campaign_id, campaign_id)

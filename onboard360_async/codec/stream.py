@@ -138,16 +138,14 @@ class ClientStream:
 
     def _take_alike(self, end: int) -> bool:
         """The elements up to there, if they are all written alike; false if they are not, or nobody knows how."""
-        if self.count < settings.ALIKE_AFTER or not self._looks_left:
-            return False
-        with memoryview(self._held) as held:
-            part = bytes(held[:end])
-        if not Look.may_fit(part):
+        if self.count < settings.ALIKE_AFTER or not self._looks_left or not Look.may_fit(self._held):
             return False
         clients: list[Client] = []
         try:
-            self._look = self._look or look_of(part)
-            rows = None if self._look is None else self._look.rows(part)
+            with memoryview(self._held) as held:
+                text = str(held[:end], "utf-8")
+            self._look = self._look or look_of(text)
+            rows = None if self._look is None else self._look.rows(text)
             if rows is not None:
                 build_alike(rows, clients, self._shared)
         except (ValueError, OverflowError):  # what is wrong is the parser's to say

@@ -99,7 +99,7 @@ def test_every_field_of_a_client_is_filled() -> None:
     client = quickly(CLIENT | {"link": "https://x/c/1", "more": 1})
     assert all(hasattr(client, name) for name in fields_dict(Client))
     alike: list[Client] = []
-    building.build_alike([("1", "2", "a@b.c", CLIENT["created_at"], "A", "B", "C", "1", "")], alike, {})
+    building.build_alike([("1", "2", "A", "B", "a@b.c", "C", "1", CLIENT["created_at"], "")], alike, {})
     assert all(hasattr(alike[0], name) for name in fields_dict(Client))
     assert type(alike[0]) is type(client) is Client
 
