@@ -58,7 +58,8 @@ MAX_BODY_BYTES: Final = 64 * 1024 * 1024  # bytes of one answer that is read who
 SNIPPET_CHARS: Final = 200  # characters of an unreadable error body kept in `body_snippet`; our choice
 
 # A listing
-FEED_BYTES: Final = 64 * 1024  # bytes of a listing that are decoded before others get a turn; our choice
+FEED_BYTES: Final = 64 * 1024  # bytes of a listing that are decoded at once; our choice
+TURN_S: Final = 0.002  # seconds for which a listing may be decoded before others get a turn; our choice
 RETRY_BYTES: Final = 4096  # bytes; a longer element doubles before it is tried again; our choice
 CUT_BYTES: Final = FEED_BYTES + RETRY_BYTES  # bytes of elements that are parsed as one; our choice
 ALIKE_AFTER: Final = 1_000  # clients of one answer; its look is worth half a millisecond from then on; our choice

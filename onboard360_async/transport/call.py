@@ -151,6 +151,8 @@ class Call(Attempt):
 
     async def chunks(self, response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
         """A streamed answer, FEED_BYTES at most at once. AnswerLostError if it breaks off, DeadlineError when late."""
+        loop = asyncio.get_running_loop()
+        turned_at = loop.time()
         while not self._is_late():  # also where the reader is slow, and there is always more to read
             reading = response.content.read(settings.FEED_BYTES)
             try:
@@ -166,8 +168,9 @@ class Call(Attempt):
             if not chunk:
                 return
             yield chunk
-            if len(chunk) == settings.FEED_BYTES:  # there may be much more already, and others want a turn
+            if loop.time() - turned_at > settings.TURN_S:  # there may be much more already, and others want a turn
                 await asyncio.sleep(0)
+                turned_at = loop.time()
         raise self._late()
 
     def lost(self, error: AnswerLostError | DecodeError | DeadlineError, *, status: int, items: int) -> None:
