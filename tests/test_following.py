@@ -549,12 +549,13 @@ def test_a_next_page_that_the_server_gives_up_on_is_asked_for_again(monkeypatch:
 
 @pytest.mark.parametrize("is_packed", [False, True])
 async def test_what_comes_in_one_piece_is_decoded_in_many(is_packed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also what unpacks into much more than was sent; between two of them others get a turn."""
+    """Also what unpacks into much more than was sent; others get a turn in between, once TURN_S has passed."""
+    monkeypatch.setattr(settings, "TURN_S", 0.0)
     sizes: list[int] = []
     turns = 0
     feed = ClientStream.feed
 
-    def noted(self: ClientStream, chunk: bytes) -> list[Client]:
+    def noted(self: ClientStream, chunk: memoryview) -> list[Client]:
         sizes.append(len(chunk))
         return feed(self, chunk)
 

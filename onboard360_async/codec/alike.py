@@ -29,8 +29,11 @@ _CONTROLS: Final = bytes(range(0x20))  # which JSON wants escaped
 class Look:
     """How the clients of a listing are written."""
 
-    def __init__(self, pattern: str, names: list[str]) -> None:
-        self._find_all: Callable[[str], list[tuple[str, ...]]] = re.compile(f"{pattern}|{_THE_REST}").findall
+    def __init__(self, pattern: str, names: list[str], between: str) -> None:
+        self._between = between  # what stands behind each but the last
+        self._find_all: Callable[[str], list[tuple[str, ...]]] = re.compile(
+            f"{pattern}{re.escape(between)}|{_THE_REST}"
+        ).findall
         # What an element does not have is as empty as what follows it.
         places = [names.index(name) if name in names else len(names) for name in _NAMES]
         self._in_order: Callable[[tuple[str, ...]], Any] | None = None
@@ -47,7 +50,7 @@ class Look:
 
         They are in the API page's order, with the link behind them. None if an element is written otherwise.
         """
-        found = self._find_all(text)
+        found = self._find_all(text + self._between)
         if not found or found[-1][-1]:  # what does not fit is taken for the rest, up to the end
             return None
         return found if self._in_order is None else map(self._in_order, found)
@@ -55,15 +58,16 @@ class Look:
 
 def look_of(text: str) -> Look | None:
     """How the first of some elements is written; None if it is not as the API page shows it."""
+    optional = _TEXT_OR_NULL if "null" in text else _TEXT
     pattern, names, at = r"\{", list[str](), 1
     while member := _MEMBER.match(text, at):
         head, name, tail, end = member.groups()
         names.append(name)
-        pattern += re.escape(head) + (_TEXT if name in _REQUIRED else _TEXT_OR_NULL) + re.escape(tail)
+        pattern += re.escape(head) + (_TEXT if name in _REQUIRED else optional) + re.escape(tail)
         at = member.end()
         if end == "}":
             break
     between = _BETWEEN.match(text, at)
     if between is None or len(set(names)) < len(names) or not _REQUIRED <= set(names) <= set(_NAMES):
         return None
-    return Look(rf"{pattern}(?:{re.escape(between[0])}(?=\{{)|\Z)", names)
+    return Look(pattern, names, between[0])

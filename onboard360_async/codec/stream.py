@@ -55,7 +55,7 @@ class ClientStream:
         """Whether the answer was read to its closing brace; only white space may follow."""
         return self._walk.is_whole
 
-    def feed(self, chunk: bytes) -> list[Client]:
+    def feed(self, chunk: bytes | memoryview) -> list[Client]:
         """The clients that are complete with this chunk, often none. Up to FEED_BYTES hold nobody up.
 
         DecodeError names the path of a bad value; the clients before it were returned first.
@@ -74,7 +74,7 @@ class ClientStream:
             )
         return clients
 
-    def _advance(self, chunk: bytes, *, final: bool) -> list[Client]:
+    def _advance(self, chunk: bytes | memoryview, *, final: bool) -> list[Client]:
         if self._failed is not None:
             raise self._failed
         try:
@@ -92,7 +92,7 @@ class ClientStream:
             raise self._failed
         return clients
 
-    def _read(self, piece: bytes, *, final: bool) -> None:
+    def _read(self, piece: bytes | memoryview, *, final: bool) -> None:
         self._held += piece
         if not final and (len(self._held) < self._retry_at or self._must_be_cut(piece)):
             return
@@ -108,9 +108,9 @@ class ClientStream:
         size = len(self._held)
         self._retry_at = 2 * size if size > settings.RETRY_BYTES else 0  # a long element doubles before the next try
 
-    def _must_be_cut(self, piece: bytes | bytearray) -> bool:
+    def _must_be_cut(self, piece: bytes | bytearray | memoryview) -> bool:
         """Whether the element that is held cannot be complete; what is long is looked at all the same."""
-        return self._walk.is_at_element and len(self._held) <= settings.RETRY_BYTES and b"}" not in piece
+        return self._walk.is_at_element and len(self._held) <= settings.RETRY_BYTES and b"}" not in bytes(piece)
 
     def _cut_at_boundary(self) -> bool:
         """Decode the elements up to the last boundary; false if there is none, or those that were tried are none."""
