@@ -2,7 +2,9 @@
 
 It runs in a process of its own, on another core than whoever is measured (where there are two). It looks at nothing but
 where a request ends, and remembers of each kind how many came, and the last: a benchmark that sends something else than
-it says is found out. `/seen` tells. Source: API page, "List Campaigns", "Add Client".
+it says is found out. `/seen` tells. It never sleeps: to wake a process on another core is work of the machine's that
+depends on how often it is asleep, and would be counted as its client's, a fifth of a request here. Source: API page,
+"List Campaigns", "Add Client".
 """
 
 import asyncio
@@ -154,6 +156,7 @@ async def _serve() -> None:
     print(server.sockets[0].getsockname()[1], flush=True)
 
     def stay_awake() -> None:
+        """Look for requests again and again."""
         loop.call_soon(stay_awake)
 
     stay_awake()

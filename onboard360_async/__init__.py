@@ -5,7 +5,7 @@ The door: a table of lazy names, so that a part of the package costs only what t
 
 from typing import TYPE_CHECKING
 
-__version__ = "0.7.0"
+__version__ = "0.8.0"
 
 __all__ = [
     "AsyncOnboard360",

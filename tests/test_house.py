@@ -21,7 +21,12 @@ WRITTEN = [
     if path.is_file() and path.suffix in KINDS
 ]
 # Where waiting costs no time (a virtual loop, tests/budget/conftest.py), and the one server whose network is slow.
-TIMELESS = (ROOT / "tests" / "budget", ROOT / "tests" / "importer" / "world.py", ROOT / "tests" / "foreign.py")
+TIMELESS = (
+    ROOT / "tests" / "budget",
+    ROOT / "tests" / "transport" / "test_under_way.py",
+    ROOT / "tests" / "importer" / "world.py",
+    ROOT / "tests" / "foreign.py",
+)
 
 
 def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:

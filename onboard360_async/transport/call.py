@@ -155,11 +155,10 @@ class Call(Attempt):
         while not self._is_late():  # also where the reader is slow, and there is always more to read
             reading = response.content.read(settings.FEED_BYTES)
             try:
-                if self._deadline is None:
-                    chunk = memoryview(await reading)  # which shows no person, as `hidden` does not, and copies nothing
-                else:
-                    async with asyncio.timeout_at(self._deadline.at):
-                        chunk = memoryview(await reading)
+                # A view shows no person, as `hidden` does not, and copies nothing.
+                chunk = memoryview(await (reading if self._deadline is None else self._deadline.keep(reading)))
+            except DeadlineError:
+                break
             except WIRE_ERRORS as error:
                 if self._is_late():
                     break
@@ -249,7 +248,8 @@ class Call(Attempt):
         if request.before_send is not None:
             request.before_send()
         started, task, under_way = loop.time(), id(asyncio.current_task(loop)), opened.under_way
-        limit_s = self._options.timeout_s if self._deadline is None else self._limit_s(started, self._deadline)
+        limit_s, deadline = self._options.timeout_s, self._deadline
+        limit_s = limit_s if deadline is None else deadline.within(limit_s)
         self.ends_at, self.is_late = started + limit_s, False
         headers: Mapping[str, str] = keyed.headers if request.body is None else keyed.headers_with_body
         if under_way is None:  # the user's own session, which says nothing for us
@@ -302,13 +302,6 @@ class Call(Attempt):
     async def _key(self) -> str:
         get = self._transport.key.get
         return await (get() if self._deadline is None else self._deadline.keep(get()))
-
-    def _limit_s(self, now: float, deadline: Deadline) -> float:
-        """How long an attempt may take that begins now."""
-        limit_s = self._options.timeout_s
-        if deadline.at is not None:
-            limit_s = max(min(limit_s, deadline.at - now), settings.SHORTEST_TIMEOUT_S)  # aiohttp: 0 is "for ever"
-        return limit_s
 
     async def _back_off(self) -> None:
         wait_s, self._wait_s = self._wait_s, 0.0

@@ -117,6 +117,11 @@ class Deadline:
         """Seconds that are left, 0 if it is over."""
         return None if self.at is None else max(0.0, self.at - self._loop.time())
 
+    def within(self, limit_s: float) -> float:
+        """How long something may take that begins now; never quite 0, which aiohttp takes for "for ever"."""
+        left_s = self.left_s()
+        return limit_s if left_s is None else max(min(limit_s, left_s), settings.SHORTEST_TIMEOUT_S)
+
     def is_over(self) -> bool:
         """Whether there is no time left in which anything could be done."""
         left_s = self.left_s()
