@@ -8,7 +8,7 @@ import asyncio
 import logging
 import math
 import random
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import lru_cache
 from types import TracebackType
 from typing import Final, NoReturn, Self, TypeVar
@@ -251,14 +251,12 @@ class Call(Attempt):
         limit_s, deadline = self._options.timeout_s, self._deadline
         limit_s = limit_s if deadline is None else deadline.within(limit_s)
         self.ends_at, self.is_late = started + limit_s, False
-        headers: Mapping[str, str] = keyed.headers if request.body is None else keyed.headers_with_body
-        if under_way is None:  # the user's own session, which says nothing for us
-            headers = {**HEADERS, **headers}
+        headers = keyed.headers if request.body is None else keyed.headers_with_body
         sending = opened.session.request(
             request.method,
             self._transport.url(request),
             data=request.body,
-            headers=headers,
+            headers={**HEADERS, **headers} if under_way is None else headers,  # the user's own says nothing for us
             allow_redirects=False,
             raise_for_status=False,
             proxy=pool.proxy.url,
