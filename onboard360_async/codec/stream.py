@@ -12,7 +12,7 @@ import codecs
 from typing import Any
 
 from onboard360_async import settings
-from onboard360_async.codec.alike import Look, look_of
+from onboard360_async.codec.alike import Look, has_no_escape, look_of
 from onboard360_async.codec.building import build_alike
 from onboard360_async.codec.parser import loads_again, loads_quickly
 from onboard360_async.codec.structure import add_clients
@@ -138,21 +138,26 @@ class ClientStream:
 
     def _take_alike(self, end: int) -> bool:
         """The elements up to there, if they are all written alike; false if they are not, or nobody knows how."""
-        if self.count < settings.ALIKE_AFTER or not self._looks_left or not Look.may_fit(self._held):
+        if self.count < settings.ALIKE_AFTER or not self._looks_left:
             return False
+        if self._look is None and self._held.find(b"{", self._held.find(b"}"), end) < 0:
+            return False  # of one element nobody sees what stands between two
         clients: list[Client] = []
         try:
             with memoryview(self._held) as held:
-                text = str(held[:end], "utf-8")
+                text = str(held[:end], "utf-8").strip(" ")
+            if not has_no_escape(text):
+                return False
             self._look = self._look or look_of(text)
             rows = None if self._look is None else self._look.rows(text)
             if rows is not None:
                 build_alike(rows, clients, self._shared)
-        except (ValueError, OverflowError):  # what is wrong is the parser's to say
+        except Exception:  # noqa: BLE001 - what is wrong is the parser's to say
             clients = []
         if not clients:
             self._look, self._looks_left = None, self._looks_left - 1
             return False
+        self._looks_left = settings.ALIKE_TRIES
         del self._held[: end + 1]
         self._clients += clients
         self._walk.count += len(clients)

@@ -34,7 +34,7 @@ def read(body: bytes, sizes: Iterable[int]) -> tuple[list[Any], str, dict[str, A
     stream, made, at, said = ClientStream(), [], 0, ""
     try:
         for size in sizes:
-            made += stream.feed(body[at : at + size])
+            made += stream.feed(memoryview(body)[at : at + size])
             at += size
         made += stream.feed(body[at:])
         while rest := stream.finish():
@@ -128,6 +128,78 @@ def test_a_listing_is_looked_at_once_it_is_long(parsed: list[int], monkeypatch: 
     assert len(ClientStream().feed(body)) == 3_000
     of_a_thousand = len(body) // 3
     assert of_a_thousand <= sum(parsed) <= of_a_thousand + settings.FEED_BYTES
+
+
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": "), (" , ", " : ")])
+@pytest.mark.parametrize("names", [[*CLIENT], NAMES, sorted(NAMES), [name for name in NAMES if name != "phone"]])
+def test_it_goes_on_from_feed_to_feed(separators: tuple[str, str], names: list[str], parsed: list[int]) -> None:
+    """Whatever stands between two clients, and whichever names they have in whatever order, wherever it is cut."""
+    client = {name: (CLIENT | {"link": "https://x.de/c/1", "last_name": "B"})[name] for name in names}
+    body = json.dumps({"clients": [client] * 200}, separators=separators, ensure_ascii=False).encode()
+    clients, said, _ = read(body, [500] * (len(body) // 500))
+    assert len(clients) == 200
+    assert len(set(map(repr, clients))) == 1
+    assert clients[0][7] is not None
+    assert (clients[0][8], clients[0][6]) == (client.get("link"), client.get("phone"))
+    assert said == ""
+    assert parsed == []
+
+
+def test_one_that_is_written_otherwise_is_forgotten(parsed: list[int]) -> None:
+    """Its part is parsed; what comes behind is read as before, however often that happens."""
+    one, other = (json.dumps(CLIENT | change, ensure_ascii=False).encode() for change in ({}, {"phone": ""}))
+    stream = ClientStream()
+    stream.feed(b'{"clients": [')
+    for _ in range(5):
+        parsed.clear()
+        assert len(stream.feed(b", ".join([one] * 3 + [other, one]) + b", ")) == 5
+        assert len(parsed) == 1
+        assert len(stream.feed(b", ".join([one] * 5) + b", ")) == 5
+        assert len(parsed) == 1
+
+
+def test_parts_of_one_client_cost_no_look(parsed: list[int]) -> None:
+    """Nobody sees in them what stands between two."""
+    one = json.dumps(CLIENT, ensure_ascii=False).encode() + b","
+    stream = ClientStream()
+    stream.feed(b'{"clients": [')
+    for _ in range(5):
+        stream.feed(one)
+    assert len(parsed) == 5
+    stream.feed(one * 3)
+    assert len(parsed) == 5
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "{" + " " * 60_000 + '"id": "1"',
+        "{" + '"id": "1", ' * 6_000,
+        "{" + '"": "", ' * 8_000,
+        '{"id": "1"' + " " * 60_000,
+        '{"' + "i" * 60_000 + '": "1"',
+    ],
+)
+def test_an_expression_is_short_whatever_a_server_writes(first: str) -> None:
+    """It is made letter by letter, and kept: thousands of letters would hold everybody up."""
+    one = json.dumps(CLIENT, ensure_ascii=False)
+    assert look_of(f"{first}, {one[1:]}, {one}") is None
+    assert look_of(f"{one}{' ' * 60_000}, {one}") is None
+    look = look_of(f"{one}, {one}")
+    assert look is not None
+    assert len(look.pattern) < 1_000
+
+
+def test_deep_in_a_recursion_it_is_left_to_the_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever goes wrong is no error of the listing, and shows nobody."""
+
+    def fails(_: str) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(settings, "ALIKE_AFTER", 0)
+    monkeypatch.setattr("onboard360_async.codec.stream.look_of", fails)
+    clients, said, _ = read(listing(*[CLIENT] * 5), ())
+    assert (len(clients), said) == (5, "")
 
 
 @pytest.mark.parametrize(
