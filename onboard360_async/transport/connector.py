@@ -50,12 +50,13 @@ class Request(aiohttp.ClientRequest):
     """
 
     _bytes: bytes | None = None  # the body, where it is ours to send
+    has_bytes = False
     attempt: Attempt | None = None
 
     def update_body_from_data(self, body: Any, *rest: Any, **options: Any) -> None:
         """Called while it is made, when its headers are known."""
         if isinstance(body, bytes) and not self.chunked:
-            self._bytes = body
+            self._bytes, self.has_bytes = body, True
             self.headers[CONTENT_LENGTH] = str(len(body))
         elif body is not None or self.method not in self.GET_METHODS:
             super().update_body_from_data(body, *rest, **options)
@@ -63,8 +64,6 @@ class Request(aiohttp.ClientRequest):
     def send(self, conn: aiohttp.connector.Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Called, and awaited at once, when there is a connection; what is done next is to write the headers."""
         protocol, attempt = conn.protocol, self.attempt
-        if self._bytes is not None and protocol is not None and protocol.writing_paused:
-            raise aiohttp.ClientConnectionError("the connection still has something else to send")
         if attempt is not None:
             if attempt.is_late:  # it took too long to get the connection
                 raise TimeoutError
@@ -124,6 +123,9 @@ class Connector(aiohttp.TCPConnector):
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
+            if req.has_bytes and protocol is not None and protocol.writing_paused:
+                connection.close()  # it was answered before all of its last request had left
+                continue
             if not _may_have_news(protocol):
                 return connection
             try:

@@ -124,7 +124,6 @@ class _Counting(PipeServer):
     def __init__(self, *answers: Any) -> None:
         super().__init__(*answers)
         self.writes: list[bytes] = []
-        self.is_paused = False
 
     async def connect(self) -> Any:
         protocol = await super().connect()
@@ -137,8 +136,6 @@ class _Counting(PipeServer):
             write(data)
 
         transport.write = noting  # type: ignore[method-assign, assignment]
-        if self.is_paused:
-            protocol.pause_writing()
         return protocol
 
 
@@ -175,12 +172,29 @@ def test_a_body_leaves_with_its_head_in_one_piece_and_the_connection_is_kept(mon
 
 
 def test_a_connection_that_cannot_write_now_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was left to be said before would stand in front: nothing is sent, and that is certain."""
-    server = _Counting([(0.0, ADDED)])
-    server.is_paused = True
-    (error,) = adding(server, monkeypatch, max_retries=0)
-    assert isinstance(error, errors.NotSentError)
-    assert server.writes == []
+    """What was left to be said before would stand in front: it is closed, and another one is used."""
+    made: list[Any] = []
+
+    class Noting(_Counting):
+        async def connect(self) -> Any:
+            if made:
+                made[0].resume_writing()
+            made.append(await super().connect())
+            return made[-1]
+
+    server = Noting(*[[(0.1, ADDED)]] * 3)
+    writes = connector._Joining.write
+
+    def full(self: Any, head: bytes) -> None:
+        writes(self, head)
+        if len(made) == 1 and len(server.writes) == 2:
+            made[0].pause_writing()
+
+    monkeypatch.setattr(connector._Joining, "write", full)
+    results = adding(server, monkeypatch, 3, max_retries=0)
+    assert [type(result).__name__ for result in results] == ["Client"] * 3
+    assert len(made) == 2
+    assert server.writes == server.requests
 
 
 def test_a_connection_that_closes_as_it_is_written_to_leaves_the_post_in_doubt(
