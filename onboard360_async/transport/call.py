@@ -84,7 +84,7 @@ class Call(Attempt):
         self._wait_s = 0.0  # before the next attempt
         self._sent = False  # the current attempt's headers are out
         self._status: int | None = None  # of the current attempt's answer
-        self.ends_at, self.is_late, self.protocol = math.inf, False, None
+        self.ends_at, self.is_late, self.is_tried, self.protocol = math.inf, False, False, None
         self._slot: Slot | None = None  # of the budget, for the current attempt
 
     @property
@@ -195,6 +195,8 @@ class Call(Attempt):
             raise SentTwiceError
         if self._story is not None:
             self.tell("sent")  # before the slot is looked at: who listens may take so long that it is another's by then
+            if self._is_late():
+                raise TimeoutError
         if self._slot is not None:
             self._slot.sent()
         self._sent = True
@@ -250,7 +252,7 @@ class Call(Attempt):
         started, task, under_way = loop.time(), id(asyncio.current_task(loop)), opened.under_way
         limit_s, deadline = self._options.timeout_s, self._deadline
         limit_s = limit_s if deadline is None else deadline.within(limit_s)
-        self.ends_at, self.is_late = started + limit_s, False
+        self.ends_at, self.is_late, self.is_tried = started + limit_s, False, False
         headers = keyed.headers if request.body is None else keyed.headers_with_body
         sending = opened.session.request(
             request.method,

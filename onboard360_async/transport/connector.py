@@ -5,6 +5,7 @@ that it can refuse the second sending that aiohttp would otherwise make by itsel
 """
 
 import asyncio
+import contextlib
 import select
 from collections.abc import Coroutine
 from http.cookies import SimpleCookie
@@ -18,6 +19,7 @@ from yarl import URL
 
 from onboard360_async import settings
 from onboard360_async.transport.under_way import Attempt, UnderWay
+from onboard360_async.transport.wire import SentTwiceError
 
 __all__ = ["TRACE", "Connector", "NoCookies", "Request", "hear"]
 
@@ -50,25 +52,26 @@ class Request(aiohttp.ClientRequest):
     """
 
     _bytes: bytes | None = None  # the body, where it is ours to send
-    has_bytes = False
     attempt: Attempt | None = None
 
     def update_body_from_data(self, body: Any, *rest: Any, **options: Any) -> None:
         """Called while it is made, when its headers are known."""
         if isinstance(body, bytes) and not self.chunked:
-            self._bytes, self.has_bytes = body, True
+            self._bytes = body
             self.headers[CONTENT_LENGTH] = str(len(body))
         elif body is not None or self.method not in self.GET_METHODS:
             super().update_body_from_data(body, *rest, **options)
 
     def send(self, conn: aiohttp.connector.Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
         """Called, and awaited at once, when there is a connection; what is done next is to write the headers."""
-        protocol, attempt = conn.protocol, self.attempt
+        protocol: Any = conn.protocol
+        attempt = self.attempt
         if attempt is not None:
             if attempt.is_late:  # it took too long to get the connection
                 raise TimeoutError
             attempt.headers_sent()
             attempt.protocol = protocol
+            protocol.onboard360_attempt = attempt  # as long as it is this one's
         if self._bytes is not None:
             _Joining(protocol, self._bytes)
         return super().send(conn)
@@ -119,23 +122,45 @@ class Connector(aiohttp.TCPConnector):
         self, req: Any, traces: list[Trace], timeout: aiohttp.ClientTimeout
     ) -> aiohttp.connector.Connection:
         """A connection that is open and has nothing to read."""
-        req.attempt = self._under_way.get(id(asyncio.current_task(req.loop)))
+        req.attempt = attempt = self._under_way.get(id(asyncio.current_task(req.loop)))
+        if attempt is not None:
+            if attempt.is_tried:  # aiohttp is about to try again by itself
+                raise SentTwiceError
+            attempt.is_tried = True
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
-            if req.has_bytes and protocol is not None and protocol.writing_paused:
-                connection.close()  # it was answered before all of its last request had left
-                continue
-            if not _may_have_news(protocol):
-                return connection
-            try:
-                await hear()
-            except BaseException:  # cancelled, and nobody else knows of the connection
-                connection.close()
-                raise
-            if protocol is None or (protocol.is_connected() and not protocol.should_close):
-                return connection
+            if not _still_writes(protocol):
+                if not _may_have_news(protocol):
+                    return connection
+                try:
+                    await hear()
+                except BaseException:  # cancelled, and nobody else knows of the connection
+                    connection.close()
+                    raise
+                if protocol is None or (protocol.is_connected() and not protocol.should_close):
+                    return connection
             connection.close()
+            if attempt is not None:
+                timeout = _left_of(attempt, req.loop.time(), timeout)
+
+
+def _still_writes(protocol: Any) -> bool:
+    """Whether something has yet to leave: the last request was answered before all of it had."""
+    transport = None if protocol is None else protocol.transport
+    try:
+        return transport is not None and transport.get_write_buffer_size() > 0
+    except (AttributeError, NotImplementedError):  # a transport need not know
+        return False
+
+
+def _left_of(attempt: Attempt, now: float, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientTimeout:
+    """What an attempt may still take to connect. TimeoutError if that is nothing."""
+    if attempt.ends_at <= now:
+        raise TimeoutError
+    return aiohttp.ClientTimeout(
+        total=None, connect=attempt.ends_at - now, sock_read=timeout.sock_read, ceil_threshold=timeout.ceil_threshold
+    )
 
 
 # One turn of the loop to ask which connections have something to say, one to read it.
@@ -168,7 +193,8 @@ def _may_have_first_news(protocol: Any) -> bool:
         asking.register(socket.fileno(), select.POLLIN)
     except (OSError, ValueError):
         return True
-    protocol.onboard360_poll = asking.poll  # kept where it ends with the connection
+    with contextlib.suppress(AttributeError):
+        protocol.onboard360_poll = asking.poll  # kept where it ends with the connection
     return bool(asking.poll(0))
 
 

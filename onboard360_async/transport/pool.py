@@ -148,7 +148,7 @@ class _Kept(Session):
 
     async def _closed(self) -> None:
         self.is_closed = True
-        self._under_way.stop()
+        self._under_way.end()
         if self._closing is None:
             self._closing = asyncio.create_task(self.session.close())
         if not self._closing.done():

@@ -6,7 +6,7 @@ Knows no key, no budget and no API. aiohttp's own time-out is a timer for each r
 import asyncio
 import math
 from abc import ABC, abstractmethod
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import aiohttp
 
@@ -16,10 +16,11 @@ __all__ = ["Attempt", "UnderWay"]
 class Attempt(ABC):
     """One request on its way: told when its headers go out, and ended when there is no answer in time."""
 
-    __slots__ = ("__weakref__", "ends_at", "is_late", "protocol")
+    __slots__ = ("__weakref__", "ends_at", "is_late", "is_tried", "protocol")
 
     ends_at: float  # when its answer's headers must be in, by the loop's clock
     is_late: bool
+    is_tried: bool  # a connection was asked for
     protocol: Any  # aiohttp's, of its connection; None before there is one
 
     @abstractmethod
@@ -50,28 +51,36 @@ class UnderWay(dict[int, Attempt]):
         if attempt.ends_at < self._looks_at:
             self._look_at(attempt.ends_at)
 
-    def stop(self) -> None:
-        """Look at them no more."""
+    def end(self) -> None:
+        """The session is about to be closed: nothing that is under way waits for an answer any more."""
+        self._stop()
+        for attempt in list(self.values()):
+            _cut(attempt, aiohttp.ClientConnectionError("the handle was closed"))
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer, self._looks_at = None, math.inf
 
     def _look_at(self, at: float) -> None:
-        self.stop()
+        self._stop()
         self._timer, self._looks_at = self._loop.call_at(at, self._look), at
 
     def _look(self) -> None:
-        self.stop()
+        self._stop()
         now, next_at = self._loop.time(), math.inf
         for attempt in list(self.values()):
             if attempt.ends_at > now:
                 next_at = min(next_at, attempt.ends_at)
             elif not attempt.is_late:
                 attempt.is_late = True
-                if attempt.protocol is not None:
-                    attempt.protocol.set_exception(aiohttp.SocketTimeoutError(_TOO_LATE))
+                _cut(attempt, aiohttp.SocketTimeoutError("no answer in time"))
         if next_at < math.inf:
             self._look_at(next_at)
 
 
-_TOO_LATE: Final = "no answer in time"
+def _cut(attempt: Attempt, error: Exception) -> None:
+    """End it, unless its connection is another one's by now."""
+    protocol = attempt.protocol
+    if protocol is not None and getattr(protocol, "onboard360_attempt", attempt) is attempt:
+        protocol.set_exception(error)

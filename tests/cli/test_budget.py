@@ -170,17 +170,17 @@ def test_a_row_that_was_refused_and_then_finds_no_store_is_not_in_doubt(
     path = tmp_path / "people.csv"
     path.write_text("email\na@x.de\n")
     service.add_fault("429", method="POST", times=1)
-    enter = Slot.__aenter__
+    take = Slot.take
 
-    async def entered(slot: Slot) -> Slot:
+    def taken(slot: Slot) -> bool:
         if any(request.method == "POST" for request in service.requests):
             raise BudgetStoreError("The budget's store cannot be used.")
-        return await enter(slot)
+        return take(slot)
 
-    monkeypatch.setattr(Slot, "__aenter__", entered)
+    monkeypatch.setattr(Slot, "take", taken)
     stopped = command("import", path, "--campaign", CAMPAIGN, "--yes")
     assert (stopped.code, "unresolved" in stopped.err) == (8, False)
-    monkeypatch.setattr(Slot, "__aenter__", enter)
+    monkeypatch.setattr(Slot, "take", take)
     assert command("imports", "resume", path, "--yes", "--budget", "memory").code == 0
     assert len(service.clients()) == 1
 

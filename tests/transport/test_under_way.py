@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import aiohttp
 import pytest
 from yarl import URL
 
@@ -22,8 +23,9 @@ class Told(Attempt):
     """One that has a connection and notes when it was told that its time is over."""
 
     def __init__(self, loop: VirtualLoop, ends_at: float) -> None:
-        self.ends_at, self.is_late, self.protocol = ends_at, False, self
+        self.ends_at, self.is_late, self.is_tried, self.protocol = ends_at, False, False, self
         self.loop, self.told_at = loop, 0.0
+        self.onboard360_attempt: Attempt = self
 
     def headers_sent(self) -> None:
         raise AssertionError
@@ -171,14 +173,12 @@ def test_a_body_leaves_with_its_head_in_one_piece_and_the_connection_is_kept(mon
         assert body == b'{"campaign_id":"c","email":"a@x.de"}'
 
 
-def test_a_connection_that_cannot_write_now_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was left to be said before would stand in front: it is closed, and another one is used."""
+def test_a_connection_that_still_has_something_to_send_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was answered early, and the rest of that request would stand in front: it is closed, and another one used."""
     made: list[Any] = []
 
     class Noting(_Counting):
         async def connect(self) -> Any:
-            if made:
-                made[0].resume_writing()
             made.append(await super().connect())
             return made[-1]
 
@@ -187,14 +187,98 @@ def test_a_connection_that_cannot_write_now_is_not_used(monkeypatch: pytest.Monk
 
     def full(self: Any, head: bytes) -> None:
         writes(self, head)
-        if len(made) == 1 and len(server.writes) == 2:
-            made[0].pause_writing()
+        self._transport.get_write_buffer_size = lambda: len(made) == 1 and len(server.writes) == 2
 
     monkeypatch.setattr(connector._Joining, "write", full)
     results = adding(server, monkeypatch, 3, max_retries=0)
     assert [type(result).__name__ for result in results] == ["Client"] * 3
     assert len(made) == 2
     assert server.writes == server.requests
+
+
+def test_closing_the_handle_ends_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A POST that had left is in doubt, at once: nobody watches over it any more."""
+
+    async def main(loop: VirtualLoop) -> None:
+        monkeypatch.setattr(CONNECTOR, PipeServer([]).own)
+        api = AsyncOnboard360("sk_test_1", base_url="http://127.0.0.1", budget=Budget(clock=loop.clock))
+        began = loop.time()
+        adding = asyncio.create_task(api.add_client(campaign_id="c", email="a@x.de"))
+        await asyncio.sleep(0.5)
+        await api.close()
+        with pytest.raises(errors.OutcomeUnknownError):
+            await adding
+        assert loop.time() - began < 1.0
+
+    run(main)
+
+
+def test_connections_that_close_at_once_do_not_hold_a_request_past_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are tried, all of them together take no longer than timeout_s, and nothing was sent."""
+    monkeypatch.setattr(connector, "_may_have_news", lambda _: True)
+
+    class Closing(PipeServer):
+        async def connect(self) -> Any:
+            protocol = await super().connect()
+            assert protocol.transport is not None
+            protocol.transport.close()
+            return protocol
+
+    async def main(loop: VirtualLoop) -> None:
+        monkeypatch.setattr(CONNECTOR, Closing(connect_s=0.7).own)
+        budget = Budget(clock=loop.clock)
+        async with AsyncOnboard360(
+            "sk_test_1", base_url="http://127.0.0.1", budget=budget, timeout_s=2.0, max_retries=0
+        ) as api:
+            began = loop.time()
+            with pytest.raises(errors.NotSentError, match="timed out"):
+                await api.add_client(campaign_id="c", email="a@x.de")
+            assert loop.time() - began == pytest.approx(2.0, abs=0.01)
+            assert budget.snapshot().used == 0
+
+    run(main)
+
+
+def test_aiohttp_tries_nothing_again_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PUT whose connection could not be had is the budget's to send again, with its body."""
+    server = _Counting([(0.0, answer(b"{}"))])
+    connect = server.connect
+    tried: list[int] = []
+
+    async def fails_once() -> Any:
+        tried.append(1)
+        if len(tried) == 1:
+            raise aiohttp.ServerDisconnectedError
+        return await connect()
+
+    monkeypatch.setattr(server, "connect", fails_once)
+
+    async def main(loop: VirtualLoop) -> None:
+        monkeypatch.setattr(CONNECTOR, server.own)
+        budget = Budget(clock=loop.clock)
+        async with AsyncOnboard360("sk_test_1", base_url="http://127.0.0.1", budget=budget) as api:
+            assert await api.request("PUT", "/clients/1", json={"a": 1}) == {}
+        assert budget.snapshot().used == 1
+
+    run(main)
+    assert len(tried) == 2
+    assert server.requests[0].endswith(b'\r\n\r\n{"a":1}')
+
+
+def test_a_time_that_is_over_ends_no_other_ones_request() -> None:
+    """The connection may be another's by then."""
+
+    async def main(loop: VirtualLoop) -> None:
+        under_way = UnderWay(loop)
+        attempt, other = Told(loop, loop.time() + 1.0), Told(loop, loop.time() + 9.0)
+        attempt.protocol = other
+        other.onboard360_attempt = other
+        under_way.begin(1, attempt)
+        await asyncio.sleep(5.0)
+        assert attempt.is_late
+        assert not other.told_at
+
+    run(main)
 
 
 def test_a_connection_that_closes_as_it_is_written_to_leaves_the_post_in_doubt(
