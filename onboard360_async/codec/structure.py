@@ -83,8 +83,7 @@ def campaigns_of(value: list[Any], path: str) -> list[Campaign]:
         return building.build_campaigns(value)
     except Exception:  # noqa: BLE001, S110 - the exact converter says it again, with its path and no value
         pass
-    campaigns: list[Campaign] = _exactly(value, list[Campaign], path)
-    return campaigns
+    return list(_exactly(value, list[Campaign], path))
 
 
 def client_of(value: object, path: str) -> Client:

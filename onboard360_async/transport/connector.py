@@ -71,7 +71,7 @@ class Request(aiohttp.ClientRequest):
                 raise TimeoutError
             attempt.headers_sent()
             attempt.protocol = protocol
-            protocol.onboard360_attempt = attempt  # as long as it is this one's
+            protocol.onboard360_attempt = id(attempt)  # whose it is, without keeping it
         if self._bytes is not None:
             _Joining(protocol, self._bytes)
         return super().send(conn)

@@ -82,5 +82,5 @@ class UnderWay(dict[int, Attempt]):
 def _cut(attempt: Attempt, error: Exception) -> None:
     """End it, unless its connection is another one's by now."""
     protocol = attempt.protocol
-    if protocol is not None and getattr(protocol, "onboard360_attempt", attempt) is attempt:
+    if protocol is not None and getattr(protocol, "onboard360_attempt", id(attempt)) == id(attempt):
         protocol.set_exception(error)
