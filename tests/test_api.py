@@ -463,6 +463,26 @@ def test_a_handle_that_was_never_closed_says_so_once() -> None:
     ]
 
 
+@pytest.mark.parametrize("turns", range(6))
+def test_a_closing_that_the_loops_end_cuts_short_is_done_all_the_same(turns: int) -> None:
+    """asyncio.run cancels what runs when it ends, at whatever turn of a closing; no connection stays open, unsaid."""
+    with Sandbox(limiter="off") as sandbox, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        api = AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=Budget(limit=1_000))
+
+        async def hasty() -> aiohttp.ClientSession:
+            await api.list_campaigns()
+            kept = api._transport.pool.ready(asyncio.get_running_loop())
+            assert kept is not None
+            closing = asyncio.create_task(api.close())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            del closing
+            return kept.session
+
+        assert asyncio.run(hasty()).closed
+
+
 def test_a_handle_that_was_never_used_owes_nothing() -> None:
     """Making a handle opens nothing, so there is nothing to close."""
     with warnings.catch_warnings():

@@ -149,7 +149,7 @@ class _Kept(Session):
     async def _closed(self) -> None:
         self.is_closed = True
         self._under_way.end()
-        if self._closing is None:
+        if self._closing is None or self._closing.cancelled():  # a loop that ends cancels all that runs there
             self._closing = asyncio.create_task(self.session.close())
         if not self._closing.done():
             await asyncio.wait((self._closing,))
