@@ -20,7 +20,8 @@ from onboard360_async.budget.memory_gate import MemoryGate
 from onboard360_async.budget.memory_ledger import MemoryLedger
 from onboard360_async.budget.shared import keep_whole_at_forks, memory_ledger
 from onboard360_async.budget.slot import Slot
-from onboard360_async.budget.stores import Store, check_store, open_store
+from onboard360_async.budget.store import Store
+from onboard360_async.budget.stores import check_store, open_store
 from onboard360_async.budget.window import Window
 from onboard360_async.errors import ConfigurationError
 

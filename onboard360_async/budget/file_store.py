@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 from onboard360_async import settings
 from onboard360_async.budget.shared import HELD_AT_FORKS
-from onboard360_async.budget.stores import Loaded, StoreError, version_of
+from onboard360_async.budget.store import Loaded, StoreError, version_of
 from onboard360_async.errors import ConfigurationError
 
 try:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from onboard360_async import settings
-from onboard360_async.budget.stores import Loaded, StoreError, version_of
+from onboard360_async.budget.store import Loaded, StoreError, version_of
 from onboard360_async.errors import ConfigurationError
 
 __all__ = ["RedisStore"]

@@ -11,8 +11,8 @@ from collections.abc import AsyncGenerator
 from onboard360_async import settings
 from onboard360_async.budget.gate import Gate, Limits, Priority, late
 from onboard360_async.budget.ledger import SECOND, Held
+from onboard360_async.budget.store import Store, StoreError
 from onboard360_async.budget.stored_ledger import Answer, StoredLedger, Wish
-from onboard360_async.budget.stores import Store, StoreError
 from onboard360_async.budget.ticket import News, Ticket
 from onboard360_async.errors import BudgetExhaustedError, BudgetStoreError
 

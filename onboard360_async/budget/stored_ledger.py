@@ -21,7 +21,7 @@ from attrs import evolve, frozen
 from onboard360_async import settings
 from onboard360_async.budget.books import Books, Terms
 from onboard360_async.budget.ledger import SECOND, Ledger
-from onboard360_async.budget.stores import Loaded, Store, StoreError
+from onboard360_async.budget.store import Loaded, Store, StoreError
 from onboard360_async.budget.ticket import News, Ticket
 from onboard360_async.budget.window import Window
 from onboard360_async.errors import BudgetStoreError

@@ -1,59 +1,19 @@
-"""Where the books of a key can be kept, so that processes and machines share one minute.
+"""Where the books of a key can be kept, so that processes and machines share one minute: the stores by their names.
 
-A store only loads and swaps bytes, by the clock of its own; the rule is written once, in `window`, and what is in the
-bytes is `books`' to know.
+Knows what each needs to be installed, and opens it; what a store is, `store` says.
 """
 
-import hashlib
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 from urllib.parse import urlsplit
 
+from onboard360_async.budget.store import Store
 from onboard360_async.errors import ConfigurationError
 
-__all__ = ["Loaded", "Store", "StoreError", "check_store", "open_store", "version_of"]
+__all__ = ["check_store", "open_store"]
 
 _REDIS: Final = ("redis", "rediss", "unix")  # URL schemes; unix:// is a Redis on a local socket
-
-
-class StoreError(Exception):
-    """A store that cannot be reached or used; the message holds no password.
-
-    `is_final`: asking again is of no use.
-    """
-
-    def __init__(self, message: str, *, is_final: bool = False) -> None:
-        super().__init__(message)
-        self.is_final = is_final
-
-
-class Loaded(NamedTuple):
-    """What was in a store, and when by its own clock (nanoseconds). `blob` is None where there never was anything."""
-
-    blob: bytes | None
-    version: str
-    now_ns: int
-
-
-class Store(Protocol):
-    """Two methods, and `close`. Each may raise StoreError; one that is cancelled may have been carried out."""
-
-    posts_at_once: bool  # whether news cost so little that they need not travel together
-
-    async def load(self) -> Loaded:
-        """What is there now."""
-
-    async def swap(self, blob: bytes, version: str) -> bool:
-        """Write, if what is there is still of this version; whether it was."""
-
-    async def close(self) -> None:
-        """Give back what was opened, on the loop that opened it."""
-
-
-def version_of(blob: bytes | None) -> str:
-    """What tells one state from all others: no two that we write are the same, since each is numbered."""
-    return "" if blob is None else hashlib.sha1(blob, usedforsecurity=False).hexdigest()
 
 
 def check_store(store: object) -> str:

@@ -11,7 +11,7 @@ from attrs import Factory, define
 
 from onboard360_async.budget import Budget
 from onboard360_async.budget import budget as budget_module
-from onboard360_async.budget.stores import Loaded, StoreError, version_of
+from onboard360_async.budget.store import Loaded, StoreError, version_of
 
 
 @define

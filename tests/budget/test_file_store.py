@@ -13,7 +13,8 @@ from onboard360_async import AsyncOnboard360
 from onboard360_async.budget import Budget, file_store
 from onboard360_async.budget.file_store import FileStore, state_file
 from onboard360_async.budget.shared import HELD_AT_FORKS
-from onboard360_async.budget.stores import StoreError, check_store, version_of
+from onboard360_async.budget.store import StoreError, version_of
+from onboard360_async.budget.stores import check_store
 from onboard360_async.errors import BudgetStoreError, ConfigurationError
 from tests.budget.virtual import VirtualLoop
 

@@ -8,7 +8,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError
 
 from onboard360_async.budget.redis_store import RedisStore
-from onboard360_async.budget.stores import StoreError
+from onboard360_async.budget.store import StoreError
 
 ACTS: dict[str, Callable[[RedisStore], Awaitable[Any]]] = {
     "load": lambda store: store.load(),
