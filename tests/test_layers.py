@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,17 @@ def imports(source: str) -> Iterator[str]:
         for name in names:
             if name == ROOT or name.startswith(f"{ROOT}."):
                 yield name.removeprefix(ROOT).removeprefix(".").partition(".")[0]
+
+
+def named(source: str) -> set[str]:
+    """The modules that a file imports, by their whole names, and what might be one."""
+    found = set[str]()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {str(node.module), *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
 
 
 def is_within(call: ast.Call) -> bool:
@@ -121,6 +133,14 @@ def test_the_drawing_has_no_circle() -> None:
     while rest := {room for room in ROOMS if room not in built and ROOMS[room] <= built}:
         built |= rest
     assert built == set(ROOMS)
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Nor within a room, nor by an import inside a function: each file can be read after those it stands on."""
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in FILES}
+    below = {name: named(path.read_text()) & names.keys() - {name} for name, path in names.items()}
+    assert sum(map(len, below.values())) > 2 * len(below)
+    assert list(TopologicalSorter(below).static_order())
 
 
 @pytest.mark.parametrize(
