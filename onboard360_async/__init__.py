@@ -5,6 +5,8 @@ The door: a table of lazy names, so that a part of the package costs only what t
 
 from typing import TYPE_CHECKING
 
+from onboard360_async.door import lazy
+
 __version__ = "0.8.0"
 
 __all__ = [
@@ -35,18 +37,4 @@ else:
         "Priority": "budget",
     }
 
-    def __getattr__(name):
-        """Import a public name when it is first asked for."""
-        from importlib import import_module
-
-        if name == "errors":
-            return import_module(f"{__name__}.errors")
-        if name not in _ROOMS:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        value = getattr(import_module(f"{__name__}.{_ROOMS[name]}"), name)
-        globals()[name] = value
-        return value
-
-    def __dir__():
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy(globals(), _ROOMS)

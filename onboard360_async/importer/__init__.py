@@ -9,6 +9,8 @@ Nothing is loaded before it is asked for: most programs import nobody.
 
 from typing import TYPE_CHECKING
 
+from onboard360_async.door import lazy
+
 __all__ = [
     "Add",
     "Adopted",
@@ -59,28 +61,27 @@ if TYPE_CHECKING:
 else:
     _ROOMS = {
         "Add": "run",
+        "Adopted": "outcomes",
+        "Audit": "outcomes",
+        "Created": "outcomes",
         "Files": "results",
         "ImportJob": "job",
+        "Invalid": "outcomes",
         "Listing": "run",
+        "Outcome": "outcomes",
         "Outcomes": "run",
+        "Plan": "outcomes",
         "Problem": "rows",
         "Reading": "load",
+        "Rejected": "outcomes",
         "Rows": "source",
         "RuleOptions": "rules",
         "Rules": "rules",
+        "SkippedDuplicate": "outcomes",
+        "SkippedExisting": "outcomes",
+        "Summary": "outcomes",
+        "Unresolved": "outcomes",
         "journal_beside": "places",
     }
 
-    def __getattr__(name):
-        """Import a public name when it is first asked for."""
-        from importlib import import_module
-
-        if name not in __all__:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        value = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'outcomes')}"), name)
-        globals()[name] = value
-        return value
-
-    def __dir__():
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy(globals(), _ROOMS)

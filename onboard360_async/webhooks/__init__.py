@@ -6,6 +6,8 @@ the adapters `aiohttp`, `asgi`, `wsgi` and `django` beside it are imported by th
 
 from typing import TYPE_CHECKING
 
+from onboard360_async.door import lazy
+
 __all__ = [
     "ClientCompleted",
     "ClientCreated",
@@ -40,24 +42,20 @@ if TYPE_CHECKING:
     from onboard360_async.webhooks.signature import WebhookVerifier, sign
 else:
     _ROOMS = {
+        "ClientCompleted": "events",
+        "ClientCreated": "events",
+        "ClientData": "events",
         "Diagnosis": "diagnosis",
+        "Event": "events",
+        "FlowCreated": "events",
+        "FlowData": "events",
         "Inbox": "inbox",
         "Router": "router",
+        "UnknownData": "events",
+        "UnknownEvent": "events",
         "WebhookVerifier": "signature",
         "diagnose": "diagnosis",
         "sign": "signature",
     }
 
-    def __getattr__(name):
-        """Import a public name when it is first asked for."""
-        from importlib import import_module
-
-        if name not in __all__:
-            message = f"module {__name__!r} has no attribute {name!r}"
-            raise AttributeError(message)
-        value = getattr(import_module(f"{__name__}.{_ROOMS.get(name, 'events')}"), name)
-        globals()[name] = value
-        return value
-
-    def __dir__():
-        return sorted({*globals(), *__all__})
+    __getattr__, __dir__ = lazy(globals(), _ROOMS)
