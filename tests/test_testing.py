@@ -49,7 +49,7 @@ def test_loading_it_imports_nothing_that_costs() -> None:
         "print(sorted(set(sys.modules) - before))"
     )
     done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "['onboard360_async', 'onboard360_async.testing']"
+    assert done.stdout.strip() == "['onboard360_async', 'onboard360_async.door', 'onboard360_async.testing']"
 
 
 def test_pytest_finds_it() -> None:

@@ -79,7 +79,8 @@ if __name__ == "__main__":
 
     for name, value in json.loads(sys.argv[1]).items():  # before anything else of the package takes them for its own
         setattr(settings, name, value)
-    assert [name for name in sys.modules if name.startswith("onboard360_async.")] == ["onboard360_async.settings"]
+    ours = [name for name in sys.modules if name.startswith("onboard360_async.")]
+    assert ours == ["onboard360_async.door", "onboard360_async.settings"]
     if sys.argv[2] == "--loops":
         loops(sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
     else:
