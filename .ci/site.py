@@ -126,8 +126,8 @@ def main(arguments: list[str]) -> int:
         sys.exit("python3 dev docs [--serve]")
     lay_out()
     shutil.rmtree(SITE, ignore_errors=True)
-    build = [Path(sys.executable).parent / "zensical", "build", "--clean", "--strict", "--config-file", CONFIG]
-    if subprocess.run(build, cwd=ROOT, check=False).returncode != 0:
+    zensical = Path(sys.executable).parent / "zensical"
+    if subprocess.call([zensical, "build", "--clean", "--strict", "--config-file", CONFIG], cwd=ROOT) != 0:
         return 1
     wrong = list(faults())
     print(*wrong, sep="\n", end="\n" if wrong else "")
