@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -52,7 +53,8 @@ def lay_out() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         if page.startswith(REFERENCE):
             name = page.removeprefix(REFERENCE).removesuffix(".md")
-            target.write_text(f"# {name}\n\n::: {name}\n", encoding="utf-8")
+            short = name.removeprefix("onboard360_async.")
+            target.write_text(f"# {short}\n\n`{name}`\n\n::: {name}\n", encoding="utf-8")
         else:
             text = (ROOT / kept(page)).read_text(encoding="utf-8")
             target.write_text(LINK.sub(partial(led, page, places), text), encoding="utf-8")
@@ -120,6 +122,14 @@ def faults() -> Iterator[str]:
                 yield f"{path.name} leads to {target}"
 
 
+def show() -> None:
+    """Serve it on this machine, until Ctrl-C."""
+    with ThreadingHTTPServer(("127.0.0.1", PORT), partial(SimpleHTTPRequestHandler, directory=SITE)) as server:
+        print(f"http://127.0.0.1:{PORT}/", flush=True)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
 def main(arguments: list[str]) -> int:
     """Build it; with --serve show it, too."""
     if arguments not in ([], ["--serve"]):
@@ -135,9 +145,7 @@ def main(arguments: list[str]) -> int:
         return 1
     print(f"{SITE / 'index.html'} (to search it, --serve)")
     if arguments:
-        with ThreadingHTTPServer(("127.0.0.1", PORT), partial(SimpleHTTPRequestHandler, directory=SITE)) as server:
-            print(f"http://127.0.0.1:{PORT}/", flush=True)
-            server.serve_forever()
+        show()
     return 0
 
 
