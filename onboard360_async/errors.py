@@ -1,31 +1,31 @@
 """Every error of the SDK: plain values, picklable, and a sentence on what to do next.
 
-Onboard360Error
-├── ConfigurationError          a key, URL or option that cannot work
-├── ValidationError             a value that was refused before it was sent
-├── BudgetExhaustedError        no slot within max_wait_s; nothing spent
-├── BudgetStoreError            the budget's file or Redis cannot be used; nothing sent
-├── DeadlineError               deadline_s passed; no POST is in doubt
-├── NotSentError                connect, DNS or TLS failed: certainly not sent
-├── AnswerLostError             a GET whose answer did not arrive whole
-├── OutcomeUnknownError         a POST that may or may not have been applied
-│   └── ServerOutcomeUnknownError   ... because the server answered 5xx (also a ServerError)
-├── DecodeError                 an answer that is not what the API page shows
-├── PaginationError             a listing that would go on where we must not follow
-├── SyncInAsyncError            a blocking call on the loop that would have to serve it
-├── ApiError                    the server answered with a status that is no success
-│   ├── BadRequestError         400
-│   ├── AuthenticationError     401
-│   ├── NotFoundError           404
-│   ├── RateLimitError          429, and no retry left
-│   └── ServerError             5xx
-├── WebhookError                a webhook that must not be believed, or could not be kept
-│   ├── SignatureError          missing, malformed or wrong
-│   ├── PayloadError            too large, or no event
-│   ├── TimestampError          outside the bounds that were asked for
-│   └── InboxError              the inbox cannot keep it now; the sender is to come again
-└── ImportFailedError           an import that stopped early; its journal keeps everything
-    └── ImportLockedError       ... or did not begin: another run holds its journal
+    Onboard360Error
+    ├── ConfigurationError          a key, URL or option that cannot work
+    ├── ValidationError             a value that was refused before it was sent
+    ├── BudgetExhaustedError        no slot within max_wait_s; nothing spent
+    ├── BudgetStoreError            the budget's file or Redis cannot be used; nothing sent
+    ├── DeadlineError               deadline_s passed; no POST is in doubt
+    ├── NotSentError                connect, DNS or TLS failed: certainly not sent
+    ├── AnswerLostError             a GET whose answer did not arrive whole
+    ├── OutcomeUnknownError         a POST that may or may not have been applied
+    │   └── ServerOutcomeUnknownError   ... because the server answered 5xx (also a ServerError)
+    ├── DecodeError                 an answer that is not what the API page shows
+    ├── PaginationError             a listing that would go on where we must not follow
+    ├── SyncInAsyncError            a blocking call on the loop that would have to serve it
+    ├── ApiError                    the server answered with a status that is no success
+    │   ├── BadRequestError         400
+    │   ├── AuthenticationError     401
+    │   ├── NotFoundError           404
+    │   ├── RateLimitError          429, and no retry left
+    │   └── ServerError             5xx
+    ├── WebhookError                a webhook that must not be believed, or could not be kept
+    │   ├── SignatureError          missing, malformed or wrong
+    │   ├── PayloadError            too large, or no event
+    │   ├── TimestampError          outside the bounds that were asked for
+    │   └── InboxError              the inbox cannot keep it now; the sender is to come again
+    └── ImportFailedError           an import that stopped early; its journal keeps everything
+        └── ImportLockedError       ... or did not begin: another run holds its journal
 
 Knows no request, response, key or body object, so that an error can be logged, pickled and kept.
 Source: API page, "Error Handling".

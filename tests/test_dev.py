@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 import threading
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -45,6 +46,7 @@ class Maker:
 
 
 WHOLE = ["venv", "--require-hashes", "--no-deps"]
+GROUPS = ("bench", "docs")
 
 
 def load(folder: Path) -> ModuleType:
@@ -58,7 +60,7 @@ def load(folder: Path) -> ModuleType:
 @pytest.fixture
 def dev(tmp_path: Path) -> ModuleType:
     """The script in a small project of its own."""
-    pins = (".ci/requirements-dev.txt", ".ci/requirements-bench.txt")
+    pins = (".ci/requirements-dev.txt", *(f".ci/requirements-{name}.txt" for name in GROUPS))
     for name in (*pins, "pyproject.toml", "onboard360_async/__init__.py"):
         path = tmp_path / "project" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -213,52 +215,68 @@ def test_missing_pins_are_said_in_one_line(dev: ModuleType) -> None:
         dev.prepare()
 
 
-# --- the benchmarks' peers ---
+# --- what one task alone needs ---
 
 
-def test_the_peers_are_installed_once_and_only_for_the_benchmarks(dev: ModuleType, maker: Maker) -> None:
-    """Making the environment leaves them out; the second time pip is not asked, and so no network is needed."""
+@pytest.mark.parametrize("group", GROUPS)
+def test_what_one_task_needs_is_installed_once_and_only_for_it(group: str, dev: ModuleType, maker: Maker) -> None:
+    """Making the environment leaves it out; the second time pip is not asked, and so no network is needed."""
     dev.prepare()
-    assert not [asked for asked in maker.asked if "bench" in asked]
+    assert not [asked for asked in maker.asked if group in asked]
     maker.told()
-    dev.prepare_bench()
-    assert [asked.split()[-1] for asked in maker.asked] == [str(dev.BENCH_PINS)]
+    dev.prepare_group(group)
+    assert [asked.split()[-1] for asked in maker.asked] == [str(dev.pins_of(group))]
     assert maker.told() == ["--require-hashes"]
-    dev.prepare_bench()
+    dev.prepare_group(group)
     assert maker.told() == []
 
 
-def test_the_peers_are_installed_anew_when_they_must(dev: ModuleType, maker: Maker) -> None:
+@pytest.mark.parametrize("group", GROUPS)
+def test_what_one_task_needs_is_installed_anew_when_it_must(group: str, dev: ModuleType, maker: Maker) -> None:
     """Other pins, an environment that was made anew, or an installation that failed."""
     dev.prepare()
-    dev.prepare_bench()
+    dev.prepare_group(group)
     maker.told()
-    dev.BENCH_PINS.write_text("moved\n")
+    dev.pins_of(group).write_text("moved\n")
     maker.answer = lambda command: Done(command, 1, "", "interrupted")
-    with pytest.raises(SystemExit, match="could not install the benchmarks' peers"):
-        dev.prepare_bench()
+    with pytest.raises(SystemExit, match=f"could not install {dev.GROUPS[group]}"):
+        dev.prepare_group(group)
     maker.answer = lambda _: None
-    dev.prepare_bench()
+    dev.prepare_group(group)
     dev.PINS.write_text("moved\n")
     dev.prepare()
-    dev.prepare_bench()
+    dev.prepare_group(group)
     assert maker.told() == ["--require-hashes", "--require-hashes", *WHOLE, "--require-hashes"]
 
 
-def test_missing_peers_pins_are_said_in_one_line(dev: ModuleType) -> None:
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_groups_missing_pins_are_said_in_one_line(group: str, dev: ModuleType) -> None:
     """With the command that makes them."""
-    dev.BENCH_PINS.unlink()
-    with pytest.raises(SystemExit, match=r"requirements-bench.txt is missing; `python3 dev lock`"):
-        dev.prepare_bench()
+    dev.pins_of(group).unlink()
+    with pytest.raises(SystemExit, match=rf"requirements-{group}.txt is missing; `python3 dev lock`"):
+        dev.prepare_group(group)
 
 
-def test_bench_installs_the_peers_before_it_measures(dev: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_group_is_of_the_project() -> None:
+    """Those of `dev` are installed with the environment, each of the others by a task of its name."""
+    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
+    dev = load(ROOT)
+    assert set(groups) == {"dev", *dev.GROUPS} == {"dev", *GROUPS}
+    assert set(dev.GROUPS) <= {task.__name__ for task in dev.TASKS}
+
+
+@pytest.mark.parametrize(
+    ("task", "runs"), [("bench", ("-m", "benchmarks")), ("docs", (".ci/site.py",))], ids=lambda said: said[0]
+)
+def test_a_task_installs_what_it_needs_before_it_begins(
+    task: str, runs: tuple[str, ...], dev: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And hands its arguments on."""
     told: list[object] = []
-    monkeypatch.setattr(dev, "prepare_bench", lambda: told.append("peers"))
+    monkeypatch.setattr(dev, "prepare_group", told.append)
     monkeypatch.setattr(dev, "become", lambda *command: told.append(command[1:]))
-    dev.bench(["budget", "--real"])
-    assert told == ["peers", ("-m", "benchmarks", "budget", "--real")]
+    getattr(dev, task)(["one", "--other"])
+    assert told == [task, (*runs, "one", "--other")]
 
 
 # --- the tasks ---
@@ -339,7 +357,7 @@ def test_lock_writes_pins_and_hands_the_index_on_unwritten(dev: ModuleType, uv: 
     """What pip is told reaches uv by its environment alone."""
     (tmp_path / "pins").write_text("x==1 --hash=sha256:aa\n")
     assert dev.lock([]) == 0
-    for pins in (dev.PINS, dev.BENCH_PINS):
+    for pins in (dev.PINS, *map(dev.pins_of, GROUPS)):
         assert pins.read_text() == "x==1 --hash=sha256:aa\n"
     assert Path(f"{uv}.told").read_text() == "file:///index\n"
 
@@ -349,21 +367,22 @@ def test_lock_refuses_pins_that_hold_an_address(dev: ModuleType, uv: Path, tmp_p
     (tmp_path / "pins").write_text("--index-url file:///index\nx==1\n")
     with pytest.raises(SystemExit, match="not written"):
         dev.lock([])
-    assert (dev.PINS.read_text(), dev.BENCH_PINS.read_text()) == ("as it was\n", "as it was\n")
+    assert {pins.read_text() for pins in (dev.PINS, *map(dev.pins_of, GROUPS))} == {"as it was\n"}
 
 
-def test_what_both_sets_of_pins_hold_has_one_version(dev: ModuleType, uv: Path, tmp_path: Path) -> None:
-    """They are installed side by side: the peers' pins are made under the constraint of the others, just made."""
+def test_what_several_sets_of_pins_hold_has_one_version(dev: ModuleType, uv: Path, tmp_path: Path) -> None:
+    """They are installed side by side: each is made under the constraint of all that were made before it."""
     (tmp_path / "pins").write_text("x==1 --hash=sha256:aa\n")
     asked = 'echo "$@" >> ' + f"{uv}.asked"
     uv.write_text(uv.read_text() + asked + "\n")
     dev.lock(["--upgrade"])
-    ours, peers = (line.split() for line in Path(f"{uv}.asked").read_text().splitlines())
-    assert peers[peers.index("-c") + 1] == ours[ours.index("-o") + 1]
-    assert "--upgrade" in ours
-    assert "--upgrade" in peers
-    assert "bench" in peers
-    assert "bench" not in ours
+    before: list[str] = []
+    for name, line in zip(("dev", *GROUPS), Path(f"{uv}.asked").read_text().splitlines(), strict=True):
+        said = line.split()
+        assert [said[place + 1] for place, word in enumerate(said) if word == "-c"] == before
+        assert [said[place + 1] for place, word in enumerate(said) if word == "--group"] == [name]
+        assert "--upgrade" in said
+        before.append(said[said.index("-o") + 1])
 
 
 # --- the Python it is started with ---

@@ -76,22 +76,6 @@ def test_the_first_screen_holds_what_it_should() -> None:
     assert README.count("\n") < 200
 
 
-def test_every_link_within_the_readme_leads_somewhere() -> None:
-    """An anchor that is named is a heading that is there."""
-    headings = {
-        re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
-        for title in re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    }
-    assert set(re.findall(r"\(#([\w-]+)\)", README)) <= headings
-
-
-@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
-def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
-    """From the page where it stands, pictures too."""
-    links = re.findall(r"\]\(([^#)\s]+)[^)]*\)", path.read_text())
-    assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
-
-
 @pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.name)
 def test_what_a_guide_says_is_held_by_tests_that_are_there(path: Path) -> None:
     """A promise names its test; a test that was renamed must not leave the promise alone."""

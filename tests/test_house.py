@@ -39,7 +39,7 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", [*PACKAGE, ROOT / "dev"], ids=name)
+@pytest.mark.parametrize("path", [*PACKAGE, ROOT / "dev", ROOT / ".ci" / "site.py"], ids=name)
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
     """At most 400 lines, functions of at most 50, and a docstring that says what the file is."""
     text = path.read_text()
@@ -120,8 +120,8 @@ def test_what_pins_an_assumption_is_there() -> None:
 
 
 def test_pins_have_hashes_and_no_host() -> None:
-    """They name packages, and no place to get them from; there is one set of them, and one of the benchmarks' peers."""
-    for which in ("dev", "bench"):
+    """They name packages, and no place to get them from; one set is for all, others for one task each."""
+    for which in ("dev", "bench", "docs"):
         pins = (ROOT / ".ci" / f"requirements-{which}.txt").read_text()
         assert "://" not in pins
         assert "--hash=sha256:" in pins

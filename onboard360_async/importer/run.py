@@ -31,8 +31,10 @@ from onboard360_async.models import Client, NewClient
 
 __all__ = ["Add", "Listing", "Outcomes"]
 
-Listing = Callable[[str], AsyncIterator[Sequence[Client]]]  # everybody in a campaign
-Add = Callable[[NewClient, Callable[[], None]], Awaitable[Client]]  # the second is called before each attempt is sent
+Listing = Callable[[str], AsyncIterator[Sequence[Client]]]
+"""What gives everybody in a campaign, some at a time, by its id."""
+Add = Callable[[NewClient, Callable[[], None]], Awaitable[Client]]
+"""What adds a client; the second argument is called before each attempt is sent."""
 logger: Final = logging.getLogger("onboard360_async")
 _MINUTE_S: Final = 60.0
 

@@ -22,6 +22,7 @@ from onboard360_async.models import NewClient
 __all__ = ["FORMS", "ListFile", "Rows", "open_list", "rows_of"]
 
 Rows = Iterable[Mapping[str, object] | NewClient] | AsyncIterable[Mapping[str, object] | NewClient]
+"""Rows from code: mappings or NewClient, of any iterable, plain or async."""
 
 FORMS: Final = ("csv", "tsv", "jsonl", "json", "xlsx")
 _BY_SUFFIX: Final = {

@@ -24,6 +24,7 @@ CLIENT_CREATED: Final = "client.created"
 FLOW_CREATED: Final = "flow.created"
 CLIENT_COMPLETED: Final = "client.completed"
 EVENTS: Final = (CLIENT_CREATED, FLOW_CREATED, CLIENT_COMPLETED)
+"""The names of the events that are sent. Source: API page, "Supported Events"."""
 
 
 @frozen(kw_only=True)

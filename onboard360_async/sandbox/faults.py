@@ -43,6 +43,7 @@ KINDS: Final = {
     "stale-listing": "a GET of clients answers as of `delay` seconds ago",
     "cut-listing": "a GET of clients leaves out all but the `keep` oldest, and does not say so",
 }
+"""The kinds of faults, and what happens then."""
 OF_LISTINGS: Final = ("stale-listing", "cut-listing")  # they are about no other request
 
 

@@ -36,6 +36,7 @@ LIMITERS: Final[Mapping[str, str]] = {
     "gcra": "the generic cell rate algorithm with a burst of the limit; lets through what `bucket` does",
     "off": "nobody is refused",
 }
+"""The ways to cut the minute, and what each lets through."""
 _NS: Final = 1_000_000_000  # nanoseconds in a second
 _MOST: Final = 1_000_000_000  # of requests, and of seconds: whatever is more cannot be meant
 

@@ -32,6 +32,7 @@ TAMPERINGS: Final = {
     "python-spaced": "signed as Python's compact json.dumps, sent as its default one: escaped, and with spaces",
     "stale": "well signed, but the timestamp is a week old",
 }
+"""What may be done to a webhook on its way, and what is wrong with it then."""
 _SIGNATURE: Final = "X-360onboard-Signature"
 _EVENT: Final = "X-360onboard-Event"
 _COMPACT: Final = (",", ":")

@@ -57,6 +57,7 @@ SWITCHES: Final[Mapping[str, Switch]] = {
     "retry_after": Switch(("none", "seconds", "date"), "whether and how a 429 says when to come again"),
     "rate_limit": Switch((False, True), "whether answers have the RateLimit and RateLimit-Policy headers"),
 }
+"""What the API page leaves open, by name."""
 
 
 class SwitchOptions(TypedDict, total=False):
@@ -115,7 +116,7 @@ class Settings(NamedTuple):
         return asdict(self.minute) | asdict(self.switches)
 
 
-# Every reading of the page that is not the first that comes to mind: for programs that are to survive all of them.
+# "hostile" is for programs that are to survive every reading.
 PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
     "documented": {},
     "hostile": {
@@ -135,6 +136,7 @@ PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
         "count_refused": True,
     },
 }
+"""Switches together. "hostile" has every reading that is not the first that comes to mind."""
 _MINUTE: Final = ("limiter", "limit", "window_s", "count_refused")
 
 

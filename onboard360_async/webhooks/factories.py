@@ -23,7 +23,8 @@ from onboard360_async.webhooks.signature import sign
 
 __all__ = ["SECRET", "client_completed", "client_created", "flow_created", "unknown_event"]
 
-SECRET: Final = "whsec_test_of_onboard360_async"  # noqa: S105 - for tests, and published
+SECRET: Final = "whsec_test_of_onboard360_async"  # noqa: S105 - published
+"""What signs the events that are made here: for tests, and published."""
 # Source: API page, "Webhook Format"
 _CAMPAIGN: Final[Mapping[str, object]] = {
     "campaign_id": "550e8400-e29b-41d4-a716-446655440000",

@@ -20,7 +20,9 @@ from onboard360_async.webhooks.events import ClientData, Event, FormName, read_e
 __all__ = ["Counts", "Dedupe", "InboxStore", "Kept", "NewEvent", "State", "pages"]
 
 State = Literal["waiting", "done", "dead", "purged"]
+"""Where a kept event stands: it waits, was handled, was given up, or is only a mark."""
 Dedupe = Literal["id", "semantic"]
+"""What makes two deliveries one event: the bytes that were signed, or what happened to whom."""
 
 
 @frozen(kw_only=True, slots=False)  # made for every delivery; without slots, attrs does that in half the time

@@ -1,6 +1,7 @@
 """A budget in a real Redis, shared by real processes: no 429, nearly all of the rate, whatever becomes of either."""
 
 import asyncio
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -239,3 +240,28 @@ async def test_a_request_costs_two_trips_and_two_more_to_tell(any_url: str, scop
         while (await budget.refresh()).in_flight:
             trips["load"] -= 1
     assert sum(trips.values()) - 1 <= 4 * 5
+
+
+async def test_the_rights_that_the_guide_names_are_enough(program: Path, tmp_path: Path, scope: str) -> None:
+    """A user with these and no others sends, settles and pauses; one who may not write is told so at once."""
+    guide = (ROOT / "onboard360_async" / "guides" / "operations.md").read_text()
+    (rights,) = re.findall(r"^> ACL SETUSER onboard360 on >PASSWORD (.*)$", guide, re.MULTILINE)
+    server = RealServer(program, tmp_path)
+    server.start()
+    try:
+        with redis.Redis.from_url(server.url) as admin:
+            admin.execute_command("ACL", "SETUSER", "onboard360", "on", ">hush-hush", *rights.split())
+            few = [right for right in rights.split() if right != "+eval"]
+            admin.execute_command("ACL", "SETUSER", "reader", "on", ">hush-hush", *few)
+        async with Sandbox() as sandbox:
+            budget = Budget(store=f"unix://onboard360:hush-hush@{server.socket}", scope=scope)
+            async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget) as api:
+                await api.list_campaigns()
+                assert (await budget.refresh()).used == 1
+            budget = Budget(store=f"unix://reader:hush-hush@{server.socket}", scope=scope)
+            async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget) as api:
+                with pytest.raises(errors.BudgetStoreError, match="NoPermissionError"):
+                    await api.list_campaigns()
+            assert len(sandbox.requests) == 1
+    finally:
+        server.kill()
