@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import click
 from rich.cells import cell_len
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +20,7 @@ from rich.text import Text
 from onboard360_async import settings
 from onboard360_async.cli.screen import json_for, on_screen, short
 from onboard360_async.cli.show import row_of, to_the_second
+from onboard360_async.cli.table import console_on, shared_out
 from onboard360_async.webhooks import Event
 
 __all__ = ["Arrivals", "arrivals", "record_of", "record_text", "short_id", "text_of"]
@@ -88,11 +88,8 @@ def _widths(rows: Iterable[Sequence[str]], room: int) -> dict[str, int]:
     widths = {name: max(needed.get(name, 0), len(name)) for name in _COLUMNS}
     room -= sum(widths[name] for name in _WHOLE) + _GAP * (len(_WHOLE) - 1)
     shortened = [name for name in _COLUMNS if name not in _WHOLE][: max(0, room // (_LEAST + _GAP))]
-    room -= _GAP * len(shortened)
     chosen = {name: widths[name] for name in _WHOLE}
-    for left, name in zip(range(len(shortened), 0, -1), sorted(shortened, key=widths.__getitem__), strict=True):
-        chosen[name] = min(widths[name], room // left)
-        room -= chosen[name]
+    chosen |= shared_out({name: widths[name] for name in shortened}, room - _GAP * len(shortened))
     return {name: chosen[name] for name in _COLUMNS if name in chosen}
 
 
@@ -187,7 +184,7 @@ def arrivals(form: str | None) -> Iterator[Arrivals]:
     if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":
         yield Arrivals()
         return
-    console = Console(highlight=False, markup=False)
+    console = console_on()
     if not sys.stdout.isatty() or console.is_dumb_terminal:
         yield _Lines()
         return

@@ -13,7 +13,6 @@ from typing import Final
 
 import click
 from attrs import fields
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
@@ -21,8 +20,9 @@ from onboard360_async import settings
 from onboard360_async.budget import BudgetState
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import Access, access_flags, output_flags
-from onboard360_async.cli.show import show, table_of
+from onboard360_async.cli.show import show
 from onboard360_async.cli.stores import without_password
+from onboard360_async.cli.table import console_on, facts_table
 from onboard360_async.errors import ConfigurationError
 
 __all__ = ["budget"]
@@ -104,7 +104,7 @@ async def _until_next_look() -> None:
 @contextmanager
 def _drawn(store: str, form: str, output: Path | None) -> Iterator[Callable[[BudgetState], None]]:
     """What shows a state: in place on a terminal, a line or a record for each elsewhere."""
-    console = Console(highlight=False, markup=False)
+    console = console_on()
     if form != "table" or output is not None:
         with show(form, _COLUMNS, output) as rows:
 
@@ -148,7 +148,7 @@ def _facts(state: BudgetState, store: str) -> list[tuple[str, str]]:
 
 
 def _table(state: BudgetState, store: str) -> Table:
-    table = table_of(_FACTS)
+    table = facts_table(_FACTS)
     for fact in _facts(state, store):
         table.add_row(*fact)
     return table

@@ -21,11 +21,13 @@ __all__ = ["list_books", "show_books"]
 _COUNTS: Final = tuple(Summary.__annotations__)
 _COLUMNS: Final = ("journal", "state", *_COUNTS, "last_run")
 _TABLE: Final = ("state", "rows", "done", "to do", "unresolved", "last run", "journal")
+_SPARE: Final = ("last run", "done", "unresolved")
 
 
 def list_books(paths: Sequence[Path], form: str, output: Path | None) -> None:
     """One row for each journal; what cannot be looked into is named on stderr, too."""
-    with show(form, _TABLE if form == "table" else _COLUMNS, output) as rows:
+    columns = _TABLE if form == "table" else _COLUMNS
+    with show(form, columns, output, spare=_SPARE, nothing="No import.") as rows:
         rows.write(_line(record) if form == "table" else record for record in map(_record, paths))
 
 

@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Final, Self
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from onboard360_async import settings
 from onboard360_async.budget import Budget
+from onboard360_async.cli.table import console_on
 from onboard360_async.importer import Plan, Summary
 
 __all__ = ["Progress", "duration", "eta_s", "rows"]
@@ -60,7 +60,7 @@ class Progress:
         self._bar: Bar | None = None
         if sys.stderr.isatty():
             columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.description}"))
-            self._bar = Bar(*columns, console=Console(stderr=True), expand=True)
+            self._bar = Bar(*columns, console=console_on(stderr=True), expand=True)
             self._task = self._bar.add_task("", total=self._total)
 
     def __enter__(self) -> Self:

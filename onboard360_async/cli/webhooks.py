@@ -38,6 +38,7 @@ from onboard360_async.webhooks.store import pages
 __all__ = ["webhooks"]
 
 _LISTED: Final = ("received_at", "event", "email", "campaign_id", "state", "attempts", "error", "id")
+_SPARE: Final = ("campaign_id", "attempts", "error", "email")
 _FORWARD_TO: Final = "Where to; http or https. The bytes are those that were signed, with the headers that came."
 
 
@@ -111,7 +112,7 @@ def list_events(inbox: Path, since: datetime | None, dead: bool, form: str, outp
         "since": None if since is None else since.timestamp(),
         "state": "dead" if dead else None,
     }
-    with opened(inbox) as store, show(form, _LISTED, output) as rows:
+    with opened(inbox) as store, show(form, _LISTED, output, spare=_SPARE, nothing="No event.") as rows:
         for page in pages(store, **asked):
             rows.write(map(kept_row, page))
 
