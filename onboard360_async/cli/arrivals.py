@@ -20,7 +20,7 @@ from rich.text import Text
 from onboard360_async import settings
 from onboard360_async.cli.screen import json_for, on_screen, short
 from onboard360_async.cli.show import row_of, to_the_second
-from onboard360_async.cli.table import console_on, shared_out
+from onboard360_async.cli.table import ECHO, console_on, shared_out
 from onboard360_async.webhooks import Event
 
 __all__ = ["Arrivals", "arrivals", "record_of", "record_text", "short_id", "text_of"]
@@ -169,7 +169,7 @@ class _Drawn(Arrivals):
             self._live.console.print(Text("\n".join(self._above)), soft_wrap=True)
             self._above.clear()
         table = Table(box=None, pad_edge=False, header_style="bold")
-        widths = _widths(self._rows.values(), self._live.console.width)
+        widths = _widths(self._rows.values(), self._live.console.width - ECHO)
         for name, width in widths.items():
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=width)
         for cells in self._rows.values():

@@ -1,6 +1,5 @@
 """`campaigns list`, `clients list`, `clients add`."""
 
-import asyncio
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from onboard360_async.checks import IS_ID, check_new_client, check_text
 from onboard360_async.cli.flags import Access, access_flags, output_flags
 from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.show import row_of, show
+from onboard360_async.cli.signals import run
 from onboard360_async.cli.waiting import Waiting
 from onboard360_async.models import NewClient
 
@@ -45,7 +45,7 @@ def list_campaigns(access: Access, form: str, output: Path | None) -> None:
         with show(form, _CAMPAIGN, output, spare=_CAMPAIGN_SPARE, nothing="No published campaign.") as rows:
             rows.write(map(row_of, found))
 
-    asyncio.run(work())
+    run(work())
 
 
 @click.group()
@@ -70,7 +70,7 @@ def list_clients(access: Access, campaign: str | None, form: str, output: Path |
                 async for batch in api.iter_clients(campaign_id=campaign_id).batches():
                     rows.write(map(row_of, batch))
 
-    asyncio.run(work())
+    run(work())
 
 
 @clients.command("add")
@@ -99,7 +99,7 @@ def add_client(access: Access, campaign: str, dry_run: bool, form: str, output: 
                 return
             await _add(api, campaign_id, fields, form, output)
 
-    asyncio.run(work())
+    run(work())
 
 
 async def _add(api: AsyncOnboard360, campaign_id: str, fields: dict[str, Any], form: str, output: Path | None) -> None:

@@ -1,6 +1,5 @@
 """`onboard360 imports`: the imports that were begun, looked at, gone on with, and decided about by hand."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +13,7 @@ from onboard360_async.cli.import_flags import Wishes, run_flags, settle_flags, w
 from onboard360_async.cli.looking import list_books, show_books
 from onboard360_async.cli.running import run_with, say
 from onboard360_async.cli.shelf import events_from, journals
+from onboard360_async.cli.signals import run
 from onboard360_async.cli.telling import next_lines, summary_lines
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import ImportJob
@@ -75,7 +75,7 @@ def resume_import(context: click.Context, /, access: Access, file: Path, **optio
     def opened(api: AsyncOnboard360) -> ImportJob:
         return api.open_import(None, journal=journal_of(file), **options)
 
-    return asyncio.run(run_with(access, opened, wishes))
+    return run(run_with(access, opened, wishes))
 
 
 @imports.command("reconcile")
@@ -90,7 +90,7 @@ def reconcile_import(access: Access, file: Path, **options: Any) -> int:
         return api.open_import(None, journal=journal_of(file), skip_invalid=True, **options)
 
     wishes = Wishes(file=str(file), access=access.flags())
-    return asyncio.run(run_with(access, opened, wishes, send=False))
+    return run(run_with(access, opened, wishes, send=False))
 
 
 @imports.command("results")

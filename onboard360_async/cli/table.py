@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Layout", "apart", "console_on", "facts_table", "shared_out"]
+__all__ = ["ECHO", "Layout", "apart", "console_on", "facts_table", "shared_out"]
 
+ECHO: Final = 2  # columns that what is drawn in place leaves free: a terminal writes ^C there, and else in a line below
 _GAP: Final = 2  # columns between two of a table's
 _PROSE_LEAST: Final = 12  # columns that are left to prose, where it has more
 _PROSE: Final = frozenset(

@@ -1,6 +1,5 @@
 """`onboard360 webhooks`: received on this machine, looked at, signed, explained, and handed on again."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from onboard360_async.cli.replaying import chosen, deliver, kept_row, mark, rehe
 from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.shelf import remember_inbox
 from onboard360_async.cli.show import show
+from onboard360_async.cli.signals import run
 from onboard360_async.cli.webhook_flags import (
     BODY,
     DEAD,
@@ -98,7 +98,7 @@ def listen_here(
             "that is where events are listened for; say another address", param_hint="--forward-to"
         )
     wanted = Wanted(host=host, port=port, path=path, inbox=inbox.absolute(), forward_to=target, form=form)
-    return asyncio.run(listen(verifier(secret_file), wanted, lambda: remember_inbox(inbox)))
+    return run(listen(verifier(secret_file), wanted, lambda: remember_inbox(inbox)))
 
 
 @webhooks.command("list")
@@ -214,4 +214,4 @@ def replay_events(
             return rehearse(events, is_sent=target is not None)
         if target is None:
             return mark(store, events)
-        return asyncio.run(deliver(events, target))
+        return run(deliver(events, target))
