@@ -87,12 +87,19 @@ def access_flags(command: F) -> F:
     return cast("F", key(base(budget(with_access))))
 
 
+class _Form(click.Choice[str]):
+    """How an answer is written; `text` is what two commands called their table."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert("table" if value == "text" else value, param, ctx)
+
+
 def output_flags(command: F) -> F:
     """`--format` and `--output`."""
     command = click.option(
         "--format",
         "form",
-        type=click.Choice(FORMATS),
+        type=_Form(FORMATS),
         default="table",
         show_default=True,
         help="How to write the answer.",

@@ -22,7 +22,7 @@ from onboard360_async.cli.table import Layout, apart, console_on
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.sqlite import application_of
 
-__all__ = ["FORMATS", "Rows", "row_of", "show", "to_the_second"]
+__all__ = ["FORMATS", "Rows", "row_of", "show", "to_the_second", "written_to"]
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
 _UNBOUNDED: Final = 10**9  # columns: a table that goes to a file or a pipe is as wide as it needs
@@ -128,10 +128,17 @@ def show(
     form: str, columns: Sequence[str], output: Path | None, *, spare: Collection[str] = (), nothing: str = ""
 ) -> Iterator[Rows]:
     """Rows to stdout, or to a file that appears only when it is whole; `spare` and `nothing` as `Rows` has them."""
-    if output is None:
-        rows = Rows(form, columns, sys.stdout, spare=spare, nothing=nothing)
+    with written_to(output) as out:
+        rows = Rows(form, columns, out, spare=spare, nothing=nothing)
         yield rows
         rows.close()
+
+
+@contextmanager
+def written_to(output: Path | None) -> Iterator[TextIO]:
+    """Stdout, or a file that appears only when it is whole. ConfigurationError, at once, if it cannot be written."""
+    if output is None:
+        yield sys.stdout
         sys.stdout.flush()
         return
     if output.is_dir():
@@ -146,9 +153,7 @@ def show(
         raise ConfigurationError(f"Cannot write {output}: {error.strerror}.") from None
     try:
         with out:
-            rows = Rows(form, columns, out, nothing=nothing)
-            yield rows
-            rows.close()
+            yield out
         part.replace(output)
     except BaseException:
         part.unlink(missing_ok=True)
