@@ -50,6 +50,11 @@ class Access:
 
     def _key(self) -> str | None:
         if self.api_key_file is None:
+            if not os.environ.get(settings.API_KEY_VARIABLE, "").strip():
+                raise ConfigurationError(
+                    f"No API key: set {settings.API_KEY_VARIABLE}, or say --api-key-file FILE (keys are made in"
+                    " Settings, APIs & Webhooks). To try things out without one: onboard360 sandbox"
+                )
             return None
         if self.api_key_file == "-":
             return sys.stdin.readline()

@@ -42,7 +42,7 @@ def imports() -> None:
     """
 
 
-@imports.command("list")
+@imports.command("list", short_help="The imports here, and all that were begun.")
 @click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=_PATH)
 @output_flags
 def list_imports(folders: tuple[Path, ...], form: str, output: Path | None) -> None:
@@ -53,7 +53,7 @@ def list_imports(folders: tuple[Path, ...], form: str, output: Path | None) -> N
     list_books(journals(folders), form, output)
 
 
-@imports.command("show")
+@imports.command("show", short_help="How an import stands, and what to do next.")
 @_FILE
 @output_flags
 def show_import(file: Path, form: str, output: Path | None) -> None:
@@ -99,7 +99,7 @@ def reconcile_import(access: Access, file: Path, **options: Any) -> int:
     return run(run_with(access, opened, wishes, send=False))
 
 
-@imports.command("results")
+@imports.command("results", short_help="Write results and errors anew.")
 @_FILE
 @click.option(
     "--format",
@@ -127,7 +127,7 @@ def write_import(file: Path, form: str | None, output: Path | None) -> None:
         say(str(path) for path in (files.results, files.errors) if path is not None)
 
 
-@imports.command("resolve")
+@imports.command("resolve", short_help="Decide about a row that nobody can tell about.")
 @_FILE
 @click.option("--line", type=int, metavar="N", help="The row on this line of the list ...")
 @click.option("--email", metavar="EMAIL", help="... or of this email.")
@@ -170,7 +170,7 @@ def resolve_row(
     say(next_lines(glance, Wishes(file=str(file))))
 
 
-@imports.command("purge")
+@imports.command("purge", short_help="Wipe the people from an import's books.")
 @_FILE
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Even if rows are still to be sent or looked for.")

@@ -113,5 +113,5 @@ def apart(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str
         for name, cell in zip(columns, row, strict=True):
             if cell:
                 first, *others = cell.split("\n")
-                yield f"{name.replace('_', ' ') + ':':<{width}} {first}"
-                yield from (f"{'':<{width}} {line}" for line in others)
+                yield f"{name.replace('_', ' ') + ':':<{width}} {first}".rstrip(" ")
+                yield from (f"{'':<{width}} {line}".rstrip(" ") for line in others)

@@ -191,7 +191,7 @@ def sign_body(file: Path, secret_file: Path | None, signed: Any, form: str, outp
         rows.write([{"signature": value, "form": signed}])
 
 
-@webhooks.command("diagnose")
+@webhooks.command("diagnose", short_help="Tell why a body is refused.")
 @BODY
 @SIGNATURE
 @SECRET_FILE
@@ -210,7 +210,7 @@ def diagnose_body(file: Path, signature: str, secret_file: Path | None, form: st
     return Exit.DONE if found.ok else Exit.ERROR
 
 
-@webhooks.command("replay")
+@webhooks.command("replay", short_help="Have events handled again, or send them on.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @SINCE
 @DEAD
