@@ -5,16 +5,18 @@ This door knows only how to say what is missing: the command's own libraries com
 
 import sys
 
+from onboard360_async.cli.signals import ended_at_once
+
 __all__ = ["main"]
 
 
 def main() -> None:
     """Run the command and exit with its code (0 to 8, 130, 143; DESIGN's list is in `exits`)."""
     try:
-        from onboard360_async.cli.app import run
-
+        with ended_at_once():
+            from onboard360_async.cli.app import run
         code = run()
-    except KeyboardInterrupt:  # while all that was imported; later, `run` says it
+    except KeyboardInterrupt:  # before or behind what `run` sees
         print("Interrupted.", file=sys.stderr)
         code = 130
     except ModuleNotFoundError as error:

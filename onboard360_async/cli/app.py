@@ -51,7 +51,7 @@ def run(arguments: list[str] | None = None) -> int:
     except Exception as error:
         if not isinstance(error, OSError) and type(error).__module__ != "sqlite3":  # which is imported where needed
             raise
-        click.echo(f"Error: {on_screen(str(error))}", err=True)
+        click.echo(f"Error: {on_screen(_reason(error))}", err=True)
         return Exit.ERROR
     return int(code) if isinstance(code, int) else Exit.DONE
 
@@ -69,6 +69,14 @@ def _prepare_streams() -> None:
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _reason(error: Exception) -> str:
+    """In the system's words, and not its numbers."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    where = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    return f"{where}{error.strerror}."
 
 
 def _complain(error: errors.Onboard360Error) -> None:

@@ -13,21 +13,22 @@ from typing import Any, Final
 
 import click
 from rich.cells import cell_len
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from onboard360_async import settings
 from onboard360_async.cli.screen import json_for, on_screen, short
-from onboard360_async.cli.show import row_of, to_the_second
+from onboard360_async.cli.show import Rows, row_of, to_the_second
+from onboard360_async.cli.table import ECHO, console_on, shared_out
 from onboard360_async.webhooks import Event
 
-__all__ = ["Arrivals", "arrivals", "record_of", "record_text", "short_id", "text_of"]
+__all__ = ["Arrivals", "arrivals", "flat", "record_of", "record_text", "short_id", "text_of"]
 
 _COLUMNS: Final = ("time", "id", "event", "email", "campaign", "form", "state")
 _WHOLE: Final = ("time", "id", "state")  # what never gives way on a narrow terminal: an id is to be typed again
 _LEAST: Final = 4  # columns of a terminal, for what does; where there are not so many, it is left out
+_RECORD: Final = ("id", "event", "received_at", "timestamp", "form", "flags", "state", "data")  # as `record_of` has it
 _GAP: Final = 2
 _UNSHOWN: Final = (RecursionError, TypeError, ValueError)  # of data nested too deeply, or numbers of 5,000 digits
 _FRAME: Final = 3  # lines of a terminal that are left to the header and the prompt
@@ -60,6 +61,11 @@ def record_text(record: dict[str, Any], indent: int | None = None) -> str:
         return json_for(sys.stdout, record | {"data": None}, indent)
 
 
+def flat(record: dict[str, Any]) -> dict[str, Any]:
+    """It for a row of CSV: each thing as one text."""
+    return record | {"flags": " ".join(record["flags"]), "data": text_of(record["data"])}
+
+
 def text_of(value: object) -> str:
     """A value of the data as text; JSON, if it is none."""
     try:
@@ -88,11 +94,8 @@ def _widths(rows: Iterable[Sequence[str]], room: int) -> dict[str, int]:
     widths = {name: max(needed.get(name, 0), len(name)) for name in _COLUMNS}
     room -= sum(widths[name] for name in _WHOLE) + _GAP * (len(_WHOLE) - 1)
     shortened = [name for name in _COLUMNS if name not in _WHOLE][: max(0, room // (_LEAST + _GAP))]
-    room -= _GAP * len(shortened)
     chosen = {name: widths[name] for name in _WHOLE}
-    for left, name in zip(range(len(shortened), 0, -1), sorted(shortened, key=widths.__getitem__), strict=True):
-        chosen[name] = min(widths[name], room // left)
-        room -= chosen[name]
+    chosen |= shared_out({name: widths[name] for name in shortened}, room - _GAP * len(shortened))
     return {name: chosen[name] for name in _COLUMNS if name in chosen}
 
 
@@ -112,6 +115,21 @@ class Arrivals:
     def tell(self, line: str) -> None:
         """Something beside the events."""
         click.echo(on_screen(line), err=True)
+
+
+class _Listed(Arrivals):
+    """... as one JSON array, or as CSV."""
+
+    def __init__(self, rows: Rows, *, is_flat: bool) -> None:
+        self._rows, self._is_flat = rows, is_flat
+
+    def arrived(self, event: Event, state: str) -> None:
+        record = record_of(event, state=state)
+        try:
+            self._rows.write([flat(record) if self._is_flat else record])
+        except _UNSHOWN:
+            self._rows.write([record | {"data": None}])
+        sys.stdout.flush()
 
 
 class _Lines(Arrivals):
@@ -172,7 +190,7 @@ class _Drawn(Arrivals):
             self._live.console.print(Text("\n".join(self._above)), soft_wrap=True)
             self._above.clear()
         table = Table(box=None, pad_edge=False, header_style="bold")
-        widths = _widths(self._rows.values(), self._live.console.width)
+        widths = _widths(self._rows.values(), self._live.console.width - ECHO)
         for name, width in widths.items():
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=width)
         for cells in self._rows.values():
@@ -184,10 +202,16 @@ class _Drawn(Arrivals):
 @contextmanager
 def arrivals(form: str | None) -> Iterator[Arrivals]:
     """How events are shown: as `form` says, else a table on a terminal and JSON lines elsewhere."""
-    if (form or ("table" if sys.stdout.isatty() else "jsonl")) == "jsonl":
+    chosen = form or ("table" if sys.stdout.isatty() else "jsonl")
+    if chosen == "jsonl":
         yield Arrivals()
         return
-    console = Console(highlight=False, markup=False)
+    if chosen != "table":
+        rows = Rows(chosen, _RECORD, sys.stdout)
+        yield _Listed(rows, is_flat=chosen == "csv")
+        rows.close()
+        return
+    console = console_on()
     if not sys.stdout.isatty() or console.is_dumb_terminal:
         yield _Lines()
         return

@@ -4,7 +4,6 @@ It asks the store and nobody else: nothing is sent to the service, and no slot i
 """
 
 import asyncio
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from typing import Final
 
 import click
 from attrs import fields
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
@@ -21,15 +19,16 @@ from onboard360_async import settings
 from onboard360_async.budget import BudgetState
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import Access, access_flags, output_flags
-from onboard360_async.cli.show import show, table_of
+from onboard360_async.cli.show import show
+from onboard360_async.cli.signals import on_signals, run
 from onboard360_async.cli.stores import without_password
+from onboard360_async.cli.table import console_on, facts_table
 from onboard360_async.errors import ConfigurationError
 
 __all__ = ["budget"]
 
 _COLUMNS: Final = (*(field.name for field in fields(BudgetState)), "store")
 _FACTS: Final = ("budget", "now")
-_STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @click.command()
@@ -48,7 +47,7 @@ def budget(access: Access, watch: bool, form: str, output: Path | None) -> int:
             "A budget in memory lives in one process only, so there is none to look at from here:"
             " use --budget file or --budget redis://... for this command and for the others."
         )
-    return asyncio.run(_look(access, without_password(store), watch=watch, form=form, output=output))
+    return run(_look(access, without_password(store), watch=watch, form=form, output=output))
 
 
 async def _look(access: Access, store: str, *, watch: bool, form: str, output: Path | None) -> int:
@@ -71,7 +70,7 @@ async def _look(access: Access, store: str, *, watch: bool, form: str, output: P
 async def _watch(look: Callable[[], Awaitable[BudgetState]], store: str, form: str, output: Path | None) -> int:
     """Look until Ctrl-C or SIGTERM; what was begun (a JSON array, a file) is ended then."""
     heard: list[int] = []
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    task = asyncio.current_task()
     assert task is not None  # noqa: S101 - it runs in one
 
     def stop(number: int) -> None:
@@ -79,21 +78,15 @@ async def _watch(look: Callable[[], Awaitable[BudgetState]], store: str, form: s
             task.cancel()
         heard.append(number)
 
-    for number in _STOPS:
-        loop.add_signal_handler(number, stop, number)
-    try:
-        with _drawn(store, form, output) as draw:
-            try:
-                while True:
-                    draw(await look())
-                    await _until_next_look()
-            except asyncio.CancelledError:
-                if not heard:
-                    raise
-                task.uncancel()
-    finally:
-        for number in _STOPS:
-            loop.remove_signal_handler(number)
+    with on_signals(stop), _drawn(store, form, output) as draw:
+        try:
+            while True:
+                draw(await look())
+                await _until_next_look()
+        except asyncio.CancelledError:
+            if not heard:
+                raise
+            task.uncancel()
     return 128 + heard[0]
 
 
@@ -104,7 +97,7 @@ async def _until_next_look() -> None:
 @contextmanager
 def _drawn(store: str, form: str, output: Path | None) -> Iterator[Callable[[BudgetState], None]]:
     """What shows a state: in place on a terminal, a line or a record for each elsewhere."""
-    console = Console(highlight=False, markup=False)
+    console = console_on()
     if form != "table" or output is not None:
         with show(form, _COLUMNS, output) as rows:
 
@@ -148,7 +141,7 @@ def _facts(state: BudgetState, store: str) -> list[tuple[str, str]]:
 
 
 def _table(state: BudgetState, store: str) -> Table:
-    table = table_of(_FACTS)
+    table = facts_table(_FACTS)
     for fact in _facts(state, store):
         table.add_row(*fact)
     return table

@@ -1,25 +1,30 @@
 """`campaigns list`, `clients list`, `clients add`."""
 
-import asyncio
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from onboard360_async.api import UNSET, AsyncOnboard360
-from onboard360_async.checks import IS_ID
+from onboard360_async.checks import IS_ID, check_new_client, check_text
 from onboard360_async.cli.flags import Access, access_flags, output_flags
+from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.show import row_of, show
+from onboard360_async.cli.signals import run
 from onboard360_async.cli.waiting import Waiting
+from onboard360_async.models import NewClient
 
 __all__ = ["campaigns", "clients"]
 
 _CAMPAIGN: Final = ("id", "name", "created_at", "updated_at")
+_CAMPAIGN_SPARE: Final = ("updated_at", "created_at")  # what gives way on a narrow terminal, in this order
+_CLIENT_SPARE: Final = ("campaign_id", "created_at", "phone", "company_name", "last_name", "first_name")
 _CLIENT: Final = ("id", "campaign_id", "email", "first_name", "last_name", "company_name", "phone", "created_at")
 
 
 async def _campaign_id(api: AsyncOnboard360, id_or_name: str) -> str:
     """A campaign's id as it is, a name by one look at the campaigns."""
+    check_text("--campaign", id_or_name)
     return id_or_name if IS_ID(id_or_name) else (await api.find_campaign(id_or_name)).id
 
 
@@ -37,10 +42,10 @@ def list_campaigns(access: Access, form: str, output: Path | None) -> None:
     async def work() -> None:
         async with access.open(on_event=Waiting()) as api:
             found = await api.list_campaigns()
-        with show(form, _CAMPAIGN, output) as rows:
+        with show(form, _CAMPAIGN, output, spare=_CAMPAIGN_SPARE, nothing="No published campaign.") as rows:
             rows.write(map(row_of, found))
 
-    asyncio.run(work())
+    run(work())
 
 
 @click.group()
@@ -61,34 +66,50 @@ def list_clients(access: Access, campaign: str | None, form: str, output: Path |
     async def work() -> None:
         async with access.open(on_event=Waiting()) as api:
             campaign_id = UNSET if campaign is None else await _campaign_id(api, campaign)
-            with show(form, _CLIENT, output) as rows:
+            with show(form, _CLIENT, output, spare=_CLIENT_SPARE, nothing="No client.") as rows:
                 async for batch in api.iter_clients(campaign_id=campaign_id).batches():
                     rows.write(map(row_of, batch))
 
-    asyncio.run(work())
+    run(work())
 
 
 @clients.command("add")
 @click.option("--campaign", metavar="ID|NAME", required=True, help="The campaign to add the client to.")
-@click.option("--email", required=True)
-@click.option("--first-name")
-@click.option("--last-name")
-@click.option("--company-name")
-@click.option("--phone")
+@click.option("--email", required=True, metavar="EMAIL", help="The client's email address.")
+@click.option("--first-name", metavar="NAME", help="As all that follow, it may be left out.")
+@click.option("--last-name", metavar="NAME", help="The client's last name.")
+@click.option("--company-name", metavar="NAME", help="The client's company.")
+@click.option("--phone", metavar="NUMBER", help="The client's phone number, in any form.")
 @click.option("--dry-run", is_flag=True, help="Check everything, find the campaign, and send nothing.")
 @access_flags
 @output_flags
 def add_client(access: Access, campaign: str, dry_run: bool, form: str, output: Path | None, **fields: Any) -> None:
-    """Add one client, and show the onboarding link, which the API says only this once."""
+    """Add one client, and show the onboarding link.
+
+    The API says the link only this once: keep it. `onboard360 links find` knows those of imports and of webhooks.
+    """
 
     async def work() -> None:
+        check_text("--campaign", campaign)
+        check_new_client(NewClient(campaign, **fields))
         async with access.open(on_event=Waiting()) as api:
             campaign_id = await _campaign_id(api, campaign)
             if dry_run:
                 click.echo(f"Would add one client to campaign {campaign_id}; nothing was sent.", err=True)
                 return
-            client = await api.add_client(campaign_id=campaign_id, **fields)
-        with show(form, (*_CLIENT, "link"), output) as rows:
-            rows.write([row_of(client)])
+            await _add(api, campaign_id, fields, form, output)
 
-    asyncio.run(work())
+    run(work())
+
+
+async def _add(api: AsyncOnboard360, campaign_id: str, fields: dict[str, Any], form: str, output: Path | None) -> None:
+    """Add them, when it is known that the answer can be written."""
+    client = None
+    try:
+        with show(form, (*_CLIENT, "link"), output) as rows:
+            client = await api.add_client(campaign_id=campaign_id, **fields)
+            rows.write([row_of(client)])
+    except OSError:  # a full disk, a closed pipe
+        if client is not None:
+            click.echo(f"The client was added; the link is {on_screen(str(client.link))}", err=True)
+        raise

@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 import click
 
+from onboard360_async.cli.signals import ended_at_once
+
 __all__ = ["COMMANDS", "Commands"]
 
 
@@ -46,7 +48,8 @@ class Commands(click.Group):
 
     def _imported(self, name: str) -> click.Command:
         found = COMMANDS[name]
-        command = getattr(import_module(f"{__package__}.{found.room}"), found.name)
+        with ended_at_once():
+            command = getattr(import_module(f"{__package__}.{found.room}"), found.name)
         assert isinstance(command, click.Command)  # noqa: S101 - a test calls each
         return command
 

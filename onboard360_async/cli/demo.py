@@ -1,6 +1,5 @@
 """`onboard360 demo`: the sandbox, a shipped list of 250 people, the real client between them, and the webhooks back."""
 
-import asyncio
 import csv
 import io
 import math
@@ -23,6 +22,7 @@ from onboard360_async.api import AsyncOnboard360
 from onboard360_async.budget import Budget
 from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.running import run_import
+from onboard360_async.cli.signals import run
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import journal_beside
 from onboard360_async.sandbox import Sandbox
@@ -75,7 +75,7 @@ def demo(window_s: float, folder: Path | None) -> int:
     """Import 250 people into a sandbox on this machine, at the real pace of a shortened minute; get its webhooks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)  # piped, too, it must read in the order in which it happens
-    return asyncio.run(_show(_list_in(folder), window_s))
+    return run(_show(_list_in(folder), window_s))
 
 
 def _list_in(folder: Path | None) -> Path:

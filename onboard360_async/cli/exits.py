@@ -4,6 +4,7 @@ Knows no command.
 """
 
 from enum import IntEnum
+from shlex import quote
 from typing import Final
 
 from onboard360_async import errors
@@ -58,6 +59,8 @@ def said(error: errors.Onboard360Error) -> str:
     """The error in one line, with what only the command can advise."""
     if _is_held(error):
         return f"{error} Try again when the process that holds it is done."
+    if isinstance(error, errors.OutcomeUnknownError) and error.campaign_id:
+        return f"{error} At the prompt: onboard360 clients list --campaign {quote(error.campaign_id)}"
     is_about_store = any(isinstance(each, errors.BudgetStoreError) for each in (error, error.__cause__))
     return f"{error} {ELSEWHERE}" if is_about_store else str(error)
 

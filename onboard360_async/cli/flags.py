@@ -50,6 +50,11 @@ class Access:
 
     def _key(self) -> str | None:
         if self.api_key_file is None:
+            if not os.environ.get(settings.API_KEY_VARIABLE, "").strip():
+                raise ConfigurationError(
+                    f"No API key: set {settings.API_KEY_VARIABLE}, or say --api-key-file FILE (keys are made in"
+                    " Settings, APIs & Webhooks). To try things out without one: onboard360 sandbox"
+                )
             return None
         if self.api_key_file == "-":
             return sys.stdin.readline()
@@ -87,12 +92,19 @@ def access_flags(command: F) -> F:
     return cast("F", key(base(budget(with_access))))
 
 
+class _Form(click.Choice[str]):
+    """How an answer is written; `text` is what two commands called their table."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        return super().convert("table" if value == "text" else value, param, ctx)
+
+
 def output_flags(command: F) -> F:
     """`--format` and `--output`."""
     command = click.option(
         "--format",
         "form",
-        type=click.Choice(FORMATS),
+        type=_Form(FORMATS),
         default="table",
         show_default=True,
         help="How to write the answer.",

@@ -1,6 +1,5 @@
 """`onboard360 import`: a list, and what to do with it."""
 
-import asyncio
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from onboard360_async.cli.flags import Access, access_flags
 from onboard360_async.cli.import_flags import run_flags, wishes_of
 from onboard360_async.cli.running import run_with
 from onboard360_async.cli.shelf import events_from
+from onboard360_async.cli.signals import run
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import ImportJob, Rules, journal_beside
 from onboard360_async.importer.rules import CHOICES
@@ -76,7 +76,7 @@ def import_file(
         def opened(api: AsyncOnboard360) -> ImportJob:
             return api.open_import(source, journal=books, mapping=columns or None, **options)
 
-        return asyncio.run(run_with(access, opened, wishes))
+        return run(run_with(access, opened, wishes))
 
 
 def _columns(pairs: Sequence[str]) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """`onboard360 imports`: the imports that were begun, looked at, gone on with, and decided about by hand."""
 
-import asyncio
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,12 +14,14 @@ from onboard360_async.cli.import_flags import Wishes, run_flags, settle_flags, w
 from onboard360_async.cli.looking import list_books, show_books
 from onboard360_async.cli.running import run_with, say
 from onboard360_async.cli.shelf import events_from, journals
+from onboard360_async.cli.show import show
+from onboard360_async.cli.signals import run
 from onboard360_async.cli.telling import next_lines, summary_lines
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import ImportJob
 from onboard360_async.importer.places import journal_of
-from onboard360_async.importer.results import FORMATS, write_as, write_beside, write_results
-from onboard360_async.importer.upkeep.books import check_not_purged, open_books
+from onboard360_async.importer.results import FORMATS, result_objects, write_as, write_beside, write_results
+from onboard360_async.importer.upkeep.books import check_not_purged, check_there, open_books
 from onboard360_async.importer.upkeep.glance import Stand, glance_at
 from onboard360_async.importer.upkeep.purge import check_may_purge, files_to_purge, purge
 from onboard360_async.importer.upkeep.resolve import resolve_created, resolve_not_created, row_in_doubt
@@ -28,6 +30,7 @@ __all__ = ["imports"]
 
 _PATH: Final = click.Path(path_type=Path)
 _FILE: Final = click.argument("file", type=_PATH)
+_FOR_EYES: Final = ("json", "table")
 _STDOUT: Final = Path("-")
 
 
@@ -39,23 +42,26 @@ def imports() -> None:
     """
 
 
-@imports.command("list")
+@imports.command("list", short_help="The imports here, and all that were begun.")
 @click.argument("folders", nargs=-1, metavar="[FOLDER]...", type=_PATH)
 @output_flags
 def list_imports(folders: tuple[Path, ...], form: str, output: Path | None) -> None:
     """The imports of these folders; else those of the current folder and all that were begun by this command."""
+    for path in folders:
+        if not path.is_dir():
+            check_there(journal_of(path))
     list_books(journals(folders), form, output)
 
 
-@imports.command("show")
+@imports.command("show", short_help="How an import stands, and what to do next.")
 @_FILE
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
-def show_import(file: Path, form: str) -> None:
+@output_flags
+def show_import(file: Path, form: str, output: Path | None) -> None:
     """How an import stands: its rows, campaigns and runs, whom nobody can tell about, and what to do next."""
     with open_books(journal_of(file)) as journal:
         glance = glance_at(journal)
-    show_books(glance, form)
-    if form == "text" and glance.stand is not Stand.PURGED:
+    show_books(glance, form, output)
+    if form == "table" and glance.stand is not Stand.PURGED:
         say(next_lines(glance, Wishes(file=str(file))))
 
 
@@ -75,7 +81,7 @@ def resume_import(context: click.Context, /, access: Access, file: Path, **optio
     def opened(api: AsyncOnboard360) -> ImportJob:
         return api.open_import(None, journal=journal_of(file), **options)
 
-    return asyncio.run(run_with(access, opened, wishes))
+    return run(run_with(access, opened, wishes))
 
 
 @imports.command("reconcile")
@@ -90,17 +96,27 @@ def reconcile_import(access: Access, file: Path, **options: Any) -> int:
         return api.open_import(None, journal=journal_of(file), skip_invalid=True, **options)
 
     wishes = Wishes(file=str(file), access=access.flags())
-    return asyncio.run(run_with(access, opened, wishes, send=False))
+    return run(run_with(access, opened, wishes, send=False))
 
 
-@imports.command("results")
+@imports.command("results", short_help="Write results and errors anew.")
 @_FILE
-@click.option("--format", "form", type=click.Choice(FORMATS), help="Else as the import writes them.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice((*FORMATS, *_FOR_EYES)),
+    help="Else as the import writes them; json and table go to stdout or FILE alone.",
+)
 @click.option("--output", type=click.Path(path_type=Path, allow_dash=True), metavar="FILE", help="- for stdout.")
 def write_import(file: Path, form: str | None, output: Path | None) -> None:
     """Write results and errors beside the list, as the books stand now; or the results alone to FILE or stdout."""
     with open_books(journal_of(file)) as journal:
         check_not_purged(journal)
+        if form in _FOR_EYES:
+            names, objects = result_objects(journal)
+            with closing(objects), show(form, names, None if output == _STDOUT else output, nothing="No row.") as found:
+                found.write(objects)
+            return
         if output is not None:
             write_results(journal, sys.stdout if output == _STDOUT else output, form)
             sys.stdout.flush()
@@ -111,17 +127,28 @@ def write_import(file: Path, form: str | None, output: Path | None) -> None:
         say(str(path) for path in (files.results, files.errors) if path is not None)
 
 
-@imports.command("resolve")
+@imports.command("resolve", short_help="Decide about a row that nobody can tell about.")
 @_FILE
 @click.option("--line", type=int, metavar="N", help="The row on this line of the list ...")
-@click.option("--email", help="... or of this email.")
+@click.option("--email", metavar="EMAIL", help="... or of this email.")
 @click.option("--created/--not-created", "created", default=None, help="Are they in the campaign?")
 @click.option("--client-id", metavar="ID", help="With --created: who they are there.")
 @click.option("--link", metavar="URL", help="With --created: their onboarding link.")
+@output_flags
 def resolve_row(
-    file: Path, line: int | None, email: str | None, created: bool | None, client_id: str | None, link: str | None
+    file: Path,
+    line: int | None,
+    email: str | None,
+    created: bool | None,
+    client_id: str | None,
+    link: str | None,
+    form: str,
+    output: Path | None,
 ) -> None:
-    """Decide about a row of which nobody can tell whether it was created. With --not-created it is sent again."""
+    """Decide about a row of which nobody can tell whether it was created. With --not-created it is sent again.
+
+    What was done is told on stderr; with --format or --output the import is shown as it stands then, as by `show`.
+    """
     if (line is None) == (email is None):
         raise click.UsageError("Say which row: either --line or --email.")
     if created is None:
@@ -136,12 +163,14 @@ def resolve_row(
             resolve_not_created(journal, row)
         glance = glance_at(journal)
         write_beside(journal)
+    if form != "table" or output is not None:
+        show_books(glance, form, output)
     say([f"Line {row['line']}: {'in the campaign' if created else 'to be sent again'}."])
     say(summary_lines(glance.summary, glance.audit))
     say(next_lines(glance, Wishes(file=str(file))))
 
 
-@imports.command("purge")
+@imports.command("purge", short_help="Wipe the people from an import's books.")
 @_FILE
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--force", is_flag=True, help="Even if rows are still to be sent or looked for.")

@@ -1,12 +1,13 @@
 """What Ctrl-C and SIGTERM mean while rows are sent. Knows an import only as something that can be stopped."""
 
 import asyncio
-import signal
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
 import click
 
+from onboard360_async.cli.signals import on_signals
 from onboard360_async.importer import ImportJob
 
 __all__ = ["Interruption"]
@@ -19,20 +20,17 @@ class Interruption:
         self._job = job
         self._task = asyncio.current_task()
         self._cancelled = False
+        self._told = ExitStack()
         self.number: int | None = None
 
     def __enter__(self) -> Self:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._heard, number)
+        self._told.enter_context(on_signals(self._heard))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        self._told.close()
 
     def _heard(self, number: int) -> None:
         if self.number is None:

@@ -6,7 +6,6 @@ What is acknowledged is stored; what is forwarded is what was stored.
 import asyncio
 import logging
 import os
-import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -21,6 +20,7 @@ from onboard360_async import settings
 from onboard360_async.cli.arrivals import Arrivals, arrivals
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.forwarding import Forward, forward_session, shown
+from onboard360_async.cli.signals import on_signals
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.webhooks import Event, Inbox, Router, WebhookVerifier
 from onboard360_async.webhooks.aiohttp import handler
@@ -51,7 +51,8 @@ async def listen(verifier: WebhookVerifier, wanted: Wanted, on_opened: Callable[
 
     ConfigurationError or InboxError if one of the two cannot be used.
     """
-    with _on_signals() as stopped, arrivals(wanted.form) as show, _logged(show):
+    stopped = asyncio.Event()
+    with on_signals(lambda _: stopped.set(), once=True), arrivals(wanted.form) as show, _logged(show):
         desk = _Desk(show, stopped)
         async with AsyncExitStack() as stack:
             forward = None
@@ -182,28 +183,6 @@ async def _serving(verifier: WebhookVerifier, desk: _Desk, wanted: Wanted) -> As
 async def _elsewhere(_: web.Request) -> web.Response:
     _LOG.warning("webhook refused (404): it came to another path")
     return web.Response(status=404, text="Not Found")
-
-
-@contextmanager
-def _on_signals() -> Iterator[asyncio.Event]:
-    """Set by the first Ctrl-C or SIGTERM; the second does what it always does."""
-    stopped, loop = asyncio.Event(), asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler_before in before.items():
-            signal.signal(number, handler_before)
-
-    def stop(*_: object) -> None:
-        restore()
-        loop.call_soon_threadsafe(stopped.set)
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield stopped
-    finally:
-        restore()
 
 
 # --- what is said ---

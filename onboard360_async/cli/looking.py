@@ -1,7 +1,6 @@
 """Imports as they stand, on the screen or for a program. Looks into journals, and changes nothing."""
 
-import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +8,7 @@ import click
 from attrs import asdict
 
 from onboard360_async.cli.screen import json_for, on_screen
-from onboard360_async.cli.show import show, to_the_second
+from onboard360_async.cli.show import show, to_the_second, written_to
 from onboard360_async.cli.telling import summary_lines
 from onboard360_async.errors import ConfigurationError, ImportLockedError
 from onboard360_async.importer.outcomes import Summary
@@ -21,11 +20,13 @@ __all__ = ["list_books", "show_books"]
 _COUNTS: Final = tuple(Summary.__annotations__)
 _COLUMNS: Final = ("journal", "state", *_COUNTS, "last_run")
 _TABLE: Final = ("state", "rows", "done", "to do", "unresolved", "last run", "journal")
+_SPARE: Final = ("last run", "done", "unresolved")
 
 
 def list_books(paths: Sequence[Path], form: str, output: Path | None) -> None:
     """One row for each journal; what cannot be looked into is named on stderr, too."""
-    with show(form, _TABLE if form == "table" else _COLUMNS, output) as rows:
+    columns = _TABLE if form == "table" else _COLUMNS
+    with show(form, columns, output, spare=_SPARE, nothing="No import.") as rows:
         rows.write(_line(record) if form == "table" else record for record in map(_record, paths))
 
 
@@ -39,9 +40,13 @@ def _record(path: Path) -> dict[str, object]:
     except ConfigurationError as error:
         click.echo(on_screen(f"{path}: {error}"), err=True)
         return record | {"state": "unreadable"}
+    return record | _counted(glance)
+
+
+def _counted(glance: Glance) -> dict[str, object]:
     runs = [run.ended_at or run.began_at for run in glance.runs]
     last = {"last_run": to_the_second(runs[-1]) if runs else None}
-    return record | {"state": str(glance.stand)} | asdict(glance.summary) | last
+    return {"state": str(glance.stand)} | asdict(glance.summary) | last
 
 
 def _line(record: dict[str, object]) -> dict[str, object]:
@@ -56,20 +61,28 @@ def _line(record: dict[str, object]) -> dict[str, object]:
     }
 
 
-def show_books(glance: Glance, form: str) -> None:
-    """All of one import, but what to do next; for a program as JSON."""
-    if form == "json":
-        click.echo(json_for(sys.stdout, _whole(glance), indent=1))
+def show_books(glance: Glance, form: str, output: Path | None) -> None:
+    """All of one import, but what to do next; as JSON for a program, as CSV one row as in a list of imports."""
+    if form == "csv":
+        with show(form, _COLUMNS, output) as rows:
+            rows.write([{"journal": str(glance.journal), **_counted(glance)}])
         return
-    click.echo(on_screen(f"{glance.journal}: {glance.stand}"))
+    with written_to(output) as out:
+        if form == "table":
+            out.writelines(f"{on_screen(line)}\n" for line in _lines(glance))
+        else:
+            out.write(json_for(out, _whole(glance), indent=1 if form == "json" else None) + "\n")
+
+
+def _lines(glance: Glance) -> Iterator[str]:
+    yield f"{glance.journal}: {glance.stand}"
     if glance.source is not None:
-        click.echo(on_screen(f"List: {glance.source}"))
+        yield f"List: {glance.source}"
     for campaign_id in glance.campaigns:
-        click.echo(on_screen(f"Campaign: {campaign_id}"))
+        yield f"Campaign: {campaign_id}"
     for run in glance.runs:
-        click.echo(f"Run: {to_the_second(run.began_at)} to {to_the_second(run.ended_at)}, {run.ending}")
-    for line in summary_lines(glance.summary, glance.audit):
-        click.echo(line)
+        yield f"Run: {to_the_second(run.began_at)} to {to_the_second(run.ended_at)}, {run.ending}"
+    yield from summary_lines(glance.summary, glance.audit)
 
 
 def _whole(glance: Glance) -> dict[str, object]:

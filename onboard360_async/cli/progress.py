@@ -5,16 +5,19 @@ Knows the counts and the budget, not how either comes about.
 
 import sys
 import time
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Final, Self
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn
 from rich.progress import Progress as Bar
+from rich.table import Table
 
 from onboard360_async import settings
 from onboard360_async.budget import Budget
+from onboard360_async.cli.table import ECHO, console_on
 from onboard360_async.importer import Plan, Summary
 
 __all__ = ["Progress", "duration", "eta_s", "rows"]
@@ -44,6 +47,19 @@ def eta_s(number: int, budget: Budget, rate: float | None) -> float:
     return budget.eta_s(number) if rate is None else max(budget.eta_s(number), number * _MINUTE_S / rate)
 
 
+class _Bar(Bar):
+    """A bar that ends before its line does."""
+
+    def __init__(self, *columns: ProgressColumn, on: Console) -> None:
+        self._on = on
+        super().__init__(*columns, console=on)
+
+    def make_tasks_table(self, tasks: Iterable[Task]) -> Table:
+        table = super().make_tasks_table(tasks)
+        table.width = self._on.width - ECHO
+        return table
+
+
 class Progress:
     """The progress of one run: `show` it the counts now and then.
 
@@ -57,10 +73,10 @@ class Progress:
         self._said_at = time.monotonic()
         self._every_s = min(settings.PROGRESS_EVERY_S, max(settings.PROGRESS_LEAST_S, eta_s(to_send, budget, rate) / 4))
         self._is_quiet = False
-        self._bar: Bar | None = None
-        if sys.stderr.isatty():
+        self._bar: _Bar | None = None
+        if self._total and sys.stderr.isatty():
             columns = (BarColumn(bar_width=None), MofNCompleteColumn(), TextColumn("{task.description}"))
-            self._bar = Bar(*columns, console=Console(stderr=True), expand=True)
+            self._bar = _Bar(*columns, on=console_on(stderr=True))
             self._task = self._bar.add_task("", total=self._total)
 
     def __enter__(self) -> Self:

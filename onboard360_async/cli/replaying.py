@@ -4,8 +4,11 @@ Knows no flag. What is handed on to an address leaves the inbox as it is.
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
 
 import click
 from yarl import URL
@@ -14,12 +17,16 @@ from onboard360_async.cli.arrivals import short_id, text_of
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.forwarding import Forward, forward_session
 from onboard360_async.cli.screen import on_screen
-from onboard360_async.cli.show import row_of, to_the_second
+from onboard360_async.cli.show import row_of, show, to_the_second, written_to
 from onboard360_async.errors import ConfigurationError, WebhookError
 from onboard360_async.webhooks.sqlite_store import SqliteStore
 from onboard360_async.webhooks.store import Kept, pages
 
-__all__ = ["chosen", "deliver", "kept_row", "mark", "rehearse"]
+__all__ = ["Tell", "chosen", "deliver", "fates", "kept_row", "mark", "rehearse"]
+
+Tell = Callable[[Kept, str], None]  # an event, and what became of it
+_FATE: Final = ("id", "received_at", "event", "email", "campaign_id", "fate")
+_WAITS: Final = "waits already"
 
 
 def kept_row(kept: Kept) -> dict[str, object]:
@@ -66,19 +73,37 @@ def _whole(store: SqliteStore, beginning: str) -> str:
     return found[0]
 
 
-def mark(store: SqliteStore, events: Iterator[list[Kept]]) -> int:
+@contextmanager
+def fates(form: str, output: Path | None) -> Iterator[Tell]:
+    """What is told of each event: a line, or a row for a program."""
+    if form == "table":
+        with written_to(output) as out:
+
+            def say(kept: Kept, fate: str) -> None:
+                out.write(f"{_line(kept, fate)}\n")
+                out.flush()
+
+            yield say
+        return
+    with show(form, _FATE, output) as rows:
+        yield lambda kept, fate: rows.write([kept_row(kept) | {"fate": fate}])
+
+
+def mark(store: SqliteStore, events: Iterator[list[Kept]], tell: Tell) -> int:
     """Let them wait again for whoever handles this inbox."""
     again = met = 0
     for page in events:
         met += len(page)
         with store.transaction():
             again += store.replay(now=time.time(), ids=[kept.id for kept in page])
+        for kept in page:
+            tell(kept, _WAITS if kept.state == "waiting" else "to be handled again")
     waits = f"; {_events(met - again)} waiting already" if met > again else ""
     click.echo(f"{_events(again)} to be handled again{waits}.", err=True)
     return Exit.DONE
 
 
-def rehearse(events: Iterator[list[Kept]], *, is_sent: bool) -> int:
+def rehearse(events: Iterator[list[Kept]], tell: Tell, *, is_sent: bool) -> int:
     """Tell of each what would become of it: nothing is sent, and nothing changes."""
     count = waiting = 0
     fate = "would be sent" if is_sent else "would be handled again"
@@ -86,7 +111,7 @@ def rehearse(events: Iterator[list[Kept]], *, is_sent: bool) -> int:
         waits = kept.state == "waiting" and not is_sent
         waiting += waits
         count += not waits
-        click.echo(_line(kept, "waits already" if waits else fate))
+        tell(kept, _WAITS if waits else fate)
     but = f"; {_events(waiting)} waiting already" if waiting else ""
     click.echo(f"{_events(count)} {fate}{but}. Nothing was done.", err=True)
     return Exit.DONE
@@ -97,7 +122,7 @@ def _line(kept: Kept, fate: str) -> str:
     return on_screen(f"{short_id(kept.id)}  {at}  {kept.name}  {fate}")
 
 
-async def deliver(events: Iterator[list[Kept]], target: URL) -> int:
+async def deliver(events: Iterator[list[Kept]], target: URL, tell: Tell) -> int:
     """Send them one after another, and tell of each whether it was taken."""
     taken = refused = 0
     async with forward_session() as session:
@@ -112,7 +137,7 @@ async def deliver(events: Iterator[list[Kept]], target: URL) -> int:
                 else:
                     taken += 1
                     fate = "taken"
-                click.echo(_line(kept, fate))
+                tell(kept, fate)
     click.echo(f"{_events(taken)} taken{f', {refused:,} not' if refused else ''}.", err=True)
     return Exit.REJECTED if refused else Exit.DONE
 

@@ -137,17 +137,18 @@ async def _follow(
     with progress, interruption:
         ticking = asyncio.create_task(_tick(job, outcomes, progress))
         try:
-            async for _ in outcomes:
-                pass  # it is in the books, and counted there
+            try:
+                async for _ in outcomes:
+                    pass  # it is in the books, and counted there
+            finally:
+                ticking.cancel()
+                await asyncio.gather(ticking, return_exceptions=True)
         except ImportFailedError as error:
             return error
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # in any of these moments
             if not interruption.is_ours():
                 raise
             await outcomes.aclose()
-        finally:
-            ticking.cancel()
-            await asyncio.gather(ticking, return_exceptions=True)
         progress.show(job.summary)
     return None
 

@@ -7,24 +7,25 @@ readable by its owner only.
 import csv
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Final, TextIO
 
+import click
 from attrs import AttrsInstance, fields
-from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 
 from onboard360_async.cli.screen import json_for, on_screen
+from onboard360_async.cli.table import Layout, apart, console_on
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.sqlite import application_of
 
-__all__ = ["FORMATS", "Rows", "row_of", "show", "table_of", "to_the_second"]
+__all__ = ["FORMATS", "Rows", "row_of", "show", "to_the_second", "written_to"]
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
-_UNBOUNDED: Final = 10_000  # columns: a table that goes to a file or a pipe is never cut
+_UNBOUNDED: Final = 10**9  # columns: a table that goes to a file or a pipe is as wide as it needs
 
 
 def row_of(item: AttrsInstance) -> dict[str, object]:
@@ -43,40 +44,44 @@ def _plain(value: object) -> object:
     return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
 
 
-def table_of(columns: Sequence[str]) -> Table:
-    """An empty table, as all of ours look. On a narrow terminal a cell is folded, never cut: it may be a link."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    return table
-
-
 def _cell(value: object) -> str:
     """Its lines stay lines, within its column."""
     return "" if value is None else "\n".join(map(on_screen, str(value).split("\n")))
 
 
 class Rows:
-    """Where rows go: `write` as many as there are, as often as they come, then `close`."""
+    """Where rows go: `write` as many as there are, as often as they come, then `close`.
 
-    def __init__(self, form: str, columns: Sequence[str], out: TextIO) -> None:
+    `spare`: columns of a table that give way on a narrow terminal, in their order. `nothing`: what is said of no rows.
+    """
+
+    def __init__(
+        self, form: str, columns: Sequence[str], out: TextIO, *, spare: Collection[str] = (), nothing: str = ""
+    ) -> None:
         self._form, self._columns, self._out = form, columns, out
+        self._spare, self._nothing = spare, nothing
         self._count = 0
-        self._table = table_of(columns) if form == "table" else None
+        self._cells: list[list[str]] = []  # of a table
         self._csv = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n") if form == "csv" else None
-        if self._csv is not None:
-            self._csv.writeheader()
+        self._has_header = self._csv is None
 
     def write(self, rows: Iterable[Mapping[str, object]]) -> None:
         """Write some rows; a table waits for `close`, since its columns must fit all of them."""
         for row in rows:
-            if self._table is not None:
-                self._table.add_row(*(_cell(row.get(name)) for name in self._columns))
+            self._write_header()
+            if self._form == "table":
+                self._cells.append([_cell(row.get(name)) for name in self._columns])
             elif self._csv is not None:
                 self._csv.writerow(row)
             else:
                 self._write_json(row)
             self._count += 1
+
+    def _write_header(self) -> None:
+        """Before the first row, or at the end: what fails before leaves nothing."""
+        if self._csv is not None and not self._has_header:
+            self._csv.writeheader()
+            self._has_header = True
 
     def _write_json(self, row: Mapping[str, object]) -> None:
         text = json_for(self._out, row)
@@ -87,11 +92,27 @@ class Rows:
 
     def close(self) -> None:
         """Write what belongs to the end."""
+        self._write_header()
         if self._form == "json":
             self._out.write("]\n" if self._count else "[]\n")
-        if self._table is not None:
-            width = None if self._out.isatty() else _UNBOUNDED
-            Console(file=self._out, width=width, highlight=False, markup=False).print(self._table)
+        if self._form == "table" and self._cells:
+            self._write_table()
+        elif not self._count and self._nothing:
+            click.echo(self._nothing, err=True)
+
+    def _write_table(self) -> None:
+        console = console_on(self._out)
+        room = console.width if self._out.isatty() else _UNBOUNDED
+        layout = Layout.of(self._columns, self._cells, room, self._spare)
+        if layout is None:
+            self._out.writelines(f"{line}\n" for line in apart(self._columns, self._cells))
+            return
+        console.print(Text("\n".join(layout.lines(layout.columns, layout.columns)), "bold"), soft_wrap=True)
+        for row in self._cells:
+            self._out.writelines(f"{line}\n" for line in layout.lines(self._columns, row))
+        if layout.left_out:
+            self._out.flush()
+            click.echo(f"No room for {', '.join(layout.left_out)}: see --format json, or a wider terminal.", err=True)
 
 
 def _is_database(path: Path) -> bool:
@@ -103,12 +124,21 @@ def _is_database(path: Path) -> bool:
 
 
 @contextmanager
-def show(form: str, columns: Sequence[str], output: Path | None) -> Iterator[Rows]:
-    """Rows to stdout, or to a file that appears only when it is whole."""
-    if output is None:
-        rows = Rows(form, columns, sys.stdout)
+def show(
+    form: str, columns: Sequence[str], output: Path | None, *, spare: Collection[str] = (), nothing: str = ""
+) -> Iterator[Rows]:
+    """Rows to stdout, or to a file that appears only when it is whole; `spare` and `nothing` as `Rows` has them."""
+    with written_to(output) as out:
+        rows = Rows(form, columns, out, spare=spare, nothing=nothing)
         yield rows
         rows.close()
+
+
+@contextmanager
+def written_to(output: Path | None) -> Iterator[TextIO]:
+    """Stdout, or a file that appears only when it is whole. ConfigurationError, at once, if it cannot be written."""
+    if output is None:
+        yield sys.stdout
         sys.stdout.flush()
         return
     if output.is_dir():
@@ -123,9 +153,7 @@ def show(form: str, columns: Sequence[str], output: Path | None) -> Iterator[Row
         raise ConfigurationError(f"Cannot write {output}: {error.strerror}.") from None
     try:
         with out:
-            rows = Rows(form, columns, out)
-            yield rows
-            rows.close()
+            yield out
         part.replace(output)
     except BaseException:
         part.unlink(missing_ok=True)

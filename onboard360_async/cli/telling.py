@@ -89,7 +89,7 @@ def summary_lines(summary: Summary, audit: Audit | None) -> Iterator[str]:
         )
     if audit is not None and audit.doubled:
         yield (
-            f"The campaign has more clients than rows for {len(audit.doubled):,} emails ({_on_lines(audit.doubled)}):"
+            f"The campaign has more clients than rows for {_emails(len(audit.doubled))} ({_on_lines(audit.doubled)}):"
             " somebody else may have added them meanwhile."
         )
 
@@ -115,6 +115,10 @@ def next_lines(glance: Glance, wishes: Wishes) -> Iterator[str]:
         yield f"To decide yourself: {wishes.command('resolve')} --line N --created (or --not-created)"
     if summary.planned or summary.ambiguous:
         yield f"To go on: {wishes.resume}"
+
+
+def _emails(number: int) -> str:
+    return "1 email" if number == 1 else f"{number:,} emails"
 
 
 def _on_lines(lines: Sequence[int]) -> str:

@@ -155,6 +155,10 @@ def read_body(file: Path, secret_file: Path | None, most: int = -1) -> bytes:
 @contextmanager
 def opened(inbox: Path) -> Iterator[SqliteStore]:
     """A block that has an inbox that is there. ConfigurationError if it is not, or none; InboxError if it is held."""
+    if not inbox.exists():
+        raise ConfigurationError(
+            f"There is no inbox {inbox}; say --inbox FILE, or make one by `onboard360 webhooks listen`."
+        )
     store = open_inbox(inbox)
     try:
         yield store

@@ -1,6 +1,5 @@
 """`onboard360 webhooks`: received on this machine, looked at, signed, explained, and handed on again."""
 
-import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -9,14 +8,15 @@ from typing import Any, Final
 import click
 
 from onboard360_async import settings
-from onboard360_async.cli.arrivals import record_of, record_text, text_of
+from onboard360_async.cli.arrivals import flat, record_of, record_text, short_id, text_of
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import output_flags
 from onboard360_async.cli.forwarding import address, is_own
-from onboard360_async.cli.replaying import chosen, deliver, kept_row, mark, rehearse
+from onboard360_async.cli.replaying import chosen, deliver, fates, kept_row, mark, rehearse
 from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.shelf import remember_inbox
-from onboard360_async.cli.show import show
+from onboard360_async.cli.show import FORMATS, show, written_to
+from onboard360_async.cli.signals import run
 from onboard360_async.cli.webhook_flags import (
     BODY,
     DEAD,
@@ -33,11 +33,12 @@ from onboard360_async.cli.webhook_flags import (
 from onboard360_async.errors import WebhookError
 from onboard360_async.webhooks import sign
 from onboard360_async.webhooks.canonical import FORMS
-from onboard360_async.webhooks.store import pages
+from onboard360_async.webhooks.store import Kept, pages
 
 __all__ = ["webhooks"]
 
 _LISTED: Final = ("received_at", "event", "email", "campaign_id", "state", "attempts", "error", "id")
+_SPARE: Final = ("campaign_id", "attempts", "error", "email")
 _FORWARD_TO: Final = "Where to; http or https. The bytes are those that were signed, with the headers that came."
 
 
@@ -62,7 +63,7 @@ def webhooks() -> None:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(("table", "jsonl")),
+    type=click.Choice(FORMATS),
     help="How to show events.  [default: table on a terminal, jsonl elsewhere]",
 )
 def listen_here(
@@ -76,8 +77,8 @@ def listen_here(
 ) -> int:
     """Receive webhooks on this machine, until Ctrl-C.
 
-    Each is verified, stored in the inbox, and only then acknowledged. JSON lines hold one object for each delivery;
-    its `state` is stored, or duplicate if it had come before.
+    Each is verified, stored in the inbox, and only then acknowledged. JSON, JSON lines and CSV have a row for each
+    delivery; its `state` is stored, or duplicate if it had come before.
 
     With --forward-to every stored event is sent on, those of an earlier run too, in the order in which they came for
     each client. What is not answered 2xx is sent again after a growing time, and is a dead letter at last. The target
@@ -97,7 +98,7 @@ def listen_here(
             "that is where events are listened for; say another address", param_hint="--forward-to"
         )
     wanted = Wanted(host=host, port=port, path=path, inbox=inbox.absolute(), forward_to=target, form=form)
-    return asyncio.run(listen(verifier(secret_file), wanted, lambda: remember_inbox(inbox)))
+    return run(listen(verifier(secret_file), wanted, lambda: remember_inbox(inbox)))
 
 
 @webhooks.command("list")
@@ -111,17 +112,23 @@ def list_events(inbox: Path, since: datetime | None, dead: bool, form: str, outp
         "since": None if since is None else since.timestamp(),
         "state": "dead" if dead else None,
     }
-    with opened(inbox) as store, show(form, _LISTED, output) as rows:
+    with opened(inbox) as store, show(form, _LISTED, output, spare=_SPARE, nothing="No event.") as rows:
         for page in pages(store, **asked):
-            rows.write(map(kept_row, page))
+            rows.write(_listed(kept, form) for kept in page)
+
+
+def _listed(kept: Kept, form: str) -> dict[str, object]:
+    """A table has the beginning of an id, as `listen` has: that is enough to name it by."""
+    row = kept_row(kept)
+    return row | {"id": short_id(kept.id)} if form == "table" else row
 
 
 @webhooks.command("verify")
 @BODY
 @SIGNATURE
 @SECRET_FILE
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", show_default=True)
-def verify_body(file: Path, signature: str, secret_file: Path | None, form: str) -> int:
+@output_flags
+def verify_body(file: Path, signature: str, secret_file: Path | None, form: str, output: Path | None) -> int:
     """Tell whether a body is genuine, and what it says. FILE holds the bytes as they came. Exit code 1 if it is not."""
     body = read_body(file, secret_file, settings.WEBHOOK_MAX_BODY_BYTES + 1)  # enough to see that it is too large
     try:
@@ -131,11 +138,15 @@ def verify_body(file: Path, signature: str, secret_file: Path | None, form: str)
         click.echo("To see why: the same with `onboard360 webhooks diagnose` instead of `verify`.", err=True)
         return Exit.ERROR
     record = record_of(event)
-    if form == "json":
-        click.echo(record_text(record, indent=1))
-    else:
-        for line in _facts(record):
-            click.echo(on_screen(line))
+    if form == "csv":
+        with show(form, tuple(record), output) as rows:
+            rows.write([flat(record)])
+        return Exit.DONE
+    with written_to(output) as out:
+        if form == "table":
+            out.writelines(f"{on_screen(line)}\n" for line in _facts(record))
+        else:
+            out.write(record_text(record, indent=1 if form == "json" else None) + "\n")
     return Exit.DONE
 
 
@@ -159,43 +170,63 @@ def _named(facts: dict[str, Any], indent: str) -> Iterator[str]:
 @SECRET_FILE
 @click.option(
     "--form",
+    "signed",
     type=click.Choice(tuple(FORMS)),
     default="raw",
     show_default=True,
     help="What of it is signed: the bytes as they are, or the JSON as JavaScript or Python writes it.",
 )
-def sign_body(file: Path, secret_file: Path | None, form: Any) -> None:
+@output_flags
+def sign_body(file: Path, secret_file: Path | None, signed: Any, form: str, output: Path | None) -> None:
     """Print the signature of a body, as the header says it. Of several secrets the first is taken."""
     body = read_body(file, secret_file)
     secret = secrets_of(secret_file)[0]
     with told():
-        value = sign(body, secret, form)
-    click.echo(value)
+        value = sign(body, secret, signed)
+    if form == "table":
+        with written_to(output) as out:
+            out.write(f"{value}\n")
+        return
+    with show(form, ("signature", "form"), output) as rows:
+        rows.write([{"signature": value, "form": signed}])
 
 
-@webhooks.command("diagnose")
+@webhooks.command("diagnose", short_help="Tell why a body is refused.")
 @BODY
 @SIGNATURE
 @SECRET_FILE
-def diagnose_body(file: Path, signature: str, secret_file: Path | None) -> int:
+@output_flags
+def diagnose_body(file: Path, signature: str, secret_file: Path | None, form: str, output: Path | None) -> int:
     """Tell why a body is refused: which secret, form or change on the way would explain it. Exit code 1 if it is."""
     from onboard360_async.webhooks.diagnosis import diagnose
 
     found = diagnose(read_body(file, secret_file), signature, secrets_of(secret_file))
-    for line in found.findings:
-        click.echo(on_screen(line))
+    if form == "table":
+        with written_to(output) as out:
+            out.writelines(f"{on_screen(line)}\n" for line in found.findings)
+    else:
+        with show(form, ("finding",), output) as rows:
+            rows.write({"finding": line} for line in found.findings)
     return Exit.DONE if found.ok else Exit.ERROR
 
 
-@webhooks.command("replay")
+@webhooks.command("replay", short_help="Have events handled again, or send them on.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @SINCE
 @DEAD
 @INBOX
 @click.option("--forward-to", metavar="URL", help=f"Send them there now. {_FORWARD_TO}")
 @click.option("--dry-run", is_flag=True, help="Show which events those are; send nothing, change nothing.")
+@output_flags
 def replay_events(
-    ids: tuple[str, ...], since: datetime | None, dead: bool, inbox: Path, forward_to: str | None, dry_run: bool
+    ids: tuple[str, ...],
+    since: datetime | None,
+    dead: bool,
+    inbox: Path,
+    forward_to: str | None,
+    dry_run: bool,
+    form: str,
+    output: Path | None,
 ) -> int:
     """Have events handled again: those of these ids, those received --since, the --dead ones; all of it must apply.
 
@@ -207,10 +238,11 @@ def replay_events(
     if not ids and since is None and not dead:
         raise click.UsageError("Say which events: their ids, --since WHEN, or --dead.")
     target = None if forward_to is None else address(forward_to)
-    with opened(inbox) as store:
+    with opened(inbox) as store, fates(form, output) as tell:
         events = chosen(store, ids, since, dead=dead)
         if dry_run:
-            return rehearse(events, is_sent=target is not None)
+            return rehearse(events, tell, is_sent=target is not None)
         if target is None:
-            return mark(store, events)
-        return asyncio.run(deliver(events, target))
+            is_told = form != "table" or output is not None  # else their number is enough
+            return mark(store, events, tell if is_told else lambda *_: None)
+        return run(deliver(events, target, tell))

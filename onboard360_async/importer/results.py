@@ -6,7 +6,8 @@ owner can read them. What was written is noted, for the day when it is to be wip
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from itertools import chain
 from pathlib import Path
 from typing import Final, TextIO
@@ -25,6 +26,7 @@ __all__ = [
     "check_may_write",
     "guarded",
     "note_written",
+    "result_objects",
     "write_as",
     "write_beside",
     "write_results",
@@ -153,11 +155,11 @@ def _our_names(header: Sequence[str], *wanted: str) -> list[str]:
     return names
 
 
-def _results(journal: Journal) -> tuple[list[str], Iterator[list[str]]]:
+def _results(journal: Journal) -> tuple[list[str], Generator[list[str]]]:
     header = _header(journal)
     kept = [index for index, name in enumerate(header) if name != EXCEL_SAFE]  # what it says is not of this file
 
-    def rows() -> Iterator[list[str]]:
+    def rows() -> Generator[list[str]]:
         for record in journal.records():
             cells = json.loads(record["cells"])
             yield [*_at(kept, cells), *_fate(record), *cells[len(header) :]]
@@ -165,12 +167,12 @@ def _results(journal: Journal) -> tuple[list[str], Iterator[list[str]]]:
     return [*(header[index] for index in kept), *_our_names(header)], rows()
 
 
-def _errors(journal: Journal) -> tuple[list[str], Iterator[list[str]]]:
+def _errors(journal: Journal) -> tuple[list[str], Generator[list[str]]]:
     """In an errors file that nobody mended, a row that was too long is still too long: never sent with wrong cells."""
     header, mark = _header(journal), ["yes"] if journal.fact("excel_safe") else []
     kept = [index for index, name in enumerate(header) if name not in OURS]
 
-    def rows() -> Iterator[list[str]]:
+    def rows() -> Generator[list[str]]:
         for record in journal.records(*_NEED_A_HAND):
             cells = json.loads(record["cells"])
             state, *_, error = _fate(record)
@@ -184,27 +186,39 @@ def _at(kept: Sequence[int], cells: Sequence[str]) -> list[str]:
     return [cells[index] if index < len(cells) else "" for index in kept]
 
 
-def _write_csv(journal: Journal, out: TextIO, header: list[str], rows: Iterator[list[str]]) -> None:
+def _write_csv(journal: Journal, out: TextIO, header: list[str], rows: Generator[list[str]]) -> None:
     if journal.fact("mark"):
         out.write("\ufeff")  # what came with a byte order mark goes back with one
     writer = csv.writer(out, lineterminator="\r\n")
     is_safe = bool(journal.fact("excel_safe"))
-    for row in chain((header,), rows):
-        writer.writerow(map(guarded, row) if is_safe else row)
+    with closing(rows):  # whoever reads may go away, and the journal is closed then
+        for row in chain((header,), rows):
+            writer.writerow(map(guarded, row) if is_safe else row)
 
 
 def _write_objects(journal: Journal, out: TextIO) -> None:
     """No cell is guarded here: no spreadsheet takes a JSON text for a formula."""
+    _, objects = result_objects(journal)
+    with closing(objects):  # whoever reads may go away, and the journal is closed then
+        out.writelines(_json(row) + "\n" for row in objects)
+
+
+def result_objects(journal: Journal) -> tuple[list[str], Generator[dict[str, object]]]:
+    """The list with what became of each row, by the columns' names; those that every row has."""
     header = _header(journal)
     kept = [index for index, name in enumerate(header) if name != EXCEL_SAFE]
     names, ours, (more_name,) = _names(header), _our_names(header), _our_names(header, _MORE)
-    for record in journal.records():
-        cells = json.loads(record["cells"])
-        row: dict[str, object] = dict(zip((names[index] for index in kept), _at(kept, cells), strict=True))
-        if more := cells[len(header) :]:
-            row[more_name] = more
-        row |= {name: text or None for name, text in zip(ours, _fate(record), strict=True)}
-        out.write(_json(row) + "\n")
+
+    def rows() -> Generator[dict[str, object]]:
+        for record in journal.records():
+            cells = json.loads(record["cells"])
+            row: dict[str, object] = dict(zip((names[index] for index in kept), _at(kept, cells), strict=True))
+            if more := cells[len(header) :]:
+                row[more_name] = more
+            row |= {name: text or None for name, text in zip(ours, _fate(record), strict=True)}
+            yield row
+
+    return [*(names[index] for index in kept), *ours], rows()
 
 
 def _names(header: Sequence[str]) -> list[str]:

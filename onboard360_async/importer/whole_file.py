@@ -55,6 +55,8 @@ def whole_file(path: Path) -> Iterator[TextIO]:
 
 def _flush_folder(folder: Path) -> None:
     """The name, too, must be on the disk."""
+    if not hasattr(os, "O_DIRECTORY"):  # pragma: no cover - Windows, which opens no folders
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -88,7 +88,7 @@ def test_a_summary_says_what_the_last_listing_found() -> None:
     assert first == "3 rows: 2 created, 1 skipped existing."
     assert missing.startswith("The last listing lacks 28 who were created (lines 2, 3, 4,")
     assert "20, 21, ...)" in missing
-    assert "more clients than rows for 1 emails (line 7)" in doubled
+    assert "more clients than rows for 1 email (line 7)" in doubled
     assert list(summary_lines(summary(), None)) == ["0 rows: nothing."]
 
 

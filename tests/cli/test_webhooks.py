@@ -351,7 +351,8 @@ def test_an_inbox_that_is_not_there_is_not_made(command: Command, tmp_path: Path
     said = command("webhooks", *words, "--inbox", tmp_path / "none.db")
     assert (said.code, said.err) == (
         2,
-        f"Error: Cannot read the inbox {tmp_path}/none.db: No such file or directory.\n",
+        f"Error: There is no inbox {tmp_path}/none.db; say --inbox FILE, or make one by"
+        " `onboard360 webhooks listen`.\n",
     )
     (tmp_path / "list.csv").write_text("email\n")
     said = command("webhooks", *words, "--inbox", tmp_path / "list.csv")

@@ -274,7 +274,7 @@ def test_two_on_one_inbox_forward_each_event_once(tmp_path: Path, inbox: Path) -
 # --- on a terminal ---
 
 
-@pytest.mark.parametrize("columns", [36, 60, 80, 120])
+@pytest.mark.parametrize("columns", [38, 60, 80, 120])
 def test_on_a_terminal_a_table_is_drawn_in_place(tmp_path: Path, columns: int) -> None:
     """No wider than it is; time, id and state whole, however long a name is; what it would do to the terminal is seen,
     not done. Those that have no room are left above, refusals too; Ctrl-C leaves the last table and the cursor.
@@ -318,7 +318,7 @@ def test_on_a_terminal_a_table_is_drawn_in_place(tmp_path: Path, columns: int) -
     assert "Webhook refused (401): " in plain
     title, second, third, fourth = plain[plain.rindex("time ") :].splitlines()[:4]  # what was drawn last
     names = title.split()
-    assert (names[:2], names[-1], len(names)) == (["time", "id"], "state", 7 if columns > 36 else 4)
+    assert (names[:2], names[-1], len(names)) == (["time", "id"], "state", 7 if columns > 38 else 4)
     assert [line[10:24] for line in (second, third, fourth)] == [f"{event.id[:12]}  " for event in events[1:]]
     assert all(line.rstrip().endswith("  stored") for line in (second, third, fourth))
     assert max(map(len, (title, second, third, fourth))) <= columns

@@ -32,7 +32,7 @@ def check_may_purge(journal: Journal) -> None:
     if open_rows:
         raise ConfigurationError(
             f"This import is not finished (rows to be sent or looked for: {open_rows}), and who they are would be lost."
-            " Finish it first, or force the purge."
+            " Finish it first, or say --force."
         )
 
 
