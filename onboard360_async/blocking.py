@@ -41,7 +41,7 @@ class BlockingImport:
 
     def __init__(self, job: importer.ImportJob) -> None:
         self._job = job
-        self.stop = job.stop
+        self.stop: Callable[[], None] = job.stop
         self._handed = _Handed()
         self._rows = job.hand_over(self._handed)
         self._is_loaded = False

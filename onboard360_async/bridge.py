@@ -122,7 +122,7 @@ class Crossing(Generic[T]):
         self._done = threading.Lock()  # taken until it is over
         self._done.acquire()
         self._started = False
-        self.over = False
+        self.over: bool = False
 
     def start(self) -> None:
         """Send it over; `result` waits for it."""
@@ -199,9 +199,9 @@ class _Bridge:
     """A loop that runs in a daemon thread until the interpreter ends."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.is_over = False
-        self.is_parents = False
+        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
+        self.is_over: bool = False
+        self.is_parents: bool = False
         self._thread = threading.Thread(target=self._serve, name="onboard360", daemon=True)
         self._thread.start()
 

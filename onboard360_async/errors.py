@@ -121,7 +121,9 @@ class ValidationError(Onboard360Error):
 
     def __init__(self, message: str, field: str | None = None, candidates: tuple[str, ...] = ()) -> None:
         Exception.__init__(self, message, field, candidates)
-        self.message, self.field, self.candidates = message, field, candidates
+        self.message = message
+        self.field = field
+        self.candidates = candidates
 
 
 class BudgetExhaustedError(Onboard360Error):
@@ -163,7 +165,8 @@ class DeadlineError(Onboard360Error):
 
     def __init__(self, message: str, retry_after_s: float | None = None) -> None:
         Exception.__init__(self, message, retry_after_s)
-        self.message, self.retry_after_s = message, retry_after_s
+        self.message = message
+        self.retry_after_s = retry_after_s
 
 
 class NotSentError(Onboard360Error):
@@ -173,7 +176,9 @@ class NotSentError(Onboard360Error):
 
     def __init__(self, message: str, method: str = "", path: str = "") -> None:
         Exception.__init__(self, message, method, path)
-        self.message, self.method, self.path = message, method, path
+        self.message = message
+        self.method = method
+        self.path = path
 
 
 class AnswerLostError(Onboard360Error):
@@ -183,7 +188,10 @@ class AnswerLostError(Onboard360Error):
 
     def __init__(self, message: str, method: str = "GET", path: str = "", items: int = 0) -> None:
         Exception.__init__(self, message, method, path, items)
-        self.message, self.method, self.path, self.items = message, method, path, items
+        self.message = message
+        self.method = method
+        self.path = path
+        self.items = items
 
 
 class OutcomeUnknownError(Onboard360Error):
@@ -199,7 +207,10 @@ class OutcomeUnknownError(Onboard360Error):
         self, message: str, campaign_id: str | None = None, email_hash: str | None = None, created: bool = False
     ) -> None:
         Exception.__init__(self, message, campaign_id, email_hash, created)
-        self.message, self.campaign_id, self.email_hash, self.created = message, campaign_id, email_hash, created
+        self.message = message
+        self.campaign_id = campaign_id
+        self.email_hash = email_hash
+        self.created = created
 
     def _message(self) -> str:
         return f"{self.message} {_LOOK_FIRST}"
@@ -212,7 +223,8 @@ class DecodeError(Onboard360Error):
 
     def __init__(self, message: str, path: str = "$") -> None:
         Exception.__init__(self, message, path)
-        self.message, self.path = message, path
+        self.message = message
+        self.path = path
 
     def _message(self) -> str:
         return f"{self.path}: {self.message}"
@@ -225,7 +237,8 @@ class PaginationError(Onboard360Error):
 
     def __init__(self, message: str, items: int = 0) -> None:
         Exception.__init__(self, message, items)
-        self.message, self.items = message, items
+        self.message = message
+        self.items = items
 
 
 class SyncInAsyncError(Onboard360Error):
@@ -262,9 +275,13 @@ class ApiError(Onboard360Error):
         body_snippet: str | None = None,
     ) -> None:
         Exception.__init__(self, status, error, details, method, path, retry_after_s, body_snippet)
-        self.status, self.error, self.details = status, error, details
-        self.method, self.path = method, path
-        self.retry_after_s, self.body_snippet = retry_after_s, body_snippet
+        self.status = status
+        self.error = error
+        self.details = details
+        self.method = method
+        self.path = path
+        self.retry_after_s = retry_after_s
+        self.body_snippet = body_snippet
 
     def _message(self) -> str:
         if 300 <= self.status < 400:
@@ -300,19 +317,7 @@ class ServerError(ApiError):
 class ServerOutcomeUnknownError(ServerError, OutcomeUnknownError):
     """A POST that was answered 5xx: both a ServerError and an OutcomeUnknownError."""
 
-    __match_args__ = (
-        "status",
-        "error",
-        "details",
-        "method",
-        "path",
-        "retry_after_s",
-        "body_snippet",
-        "message",
-        "campaign_id",
-        "email_hash",
-        "created",
-    )
+    __match_args__ = (*ApiError.__match_args__, *OutcomeUnknownError.__match_args__)
 
     def __init__(
         self,
@@ -330,7 +335,7 @@ class ServerOutcomeUnknownError(ServerError, OutcomeUnknownError):
     ) -> None:
         OutcomeUnknownError.__init__(self, message, campaign_id, email_hash, created)
         ServerError.__init__(self, status, error, details, method, path, retry_after_s, body_snippet)
-        self.args = (*self.args, message, campaign_id, email_hash, created)
+        self.args: tuple[object, ...] = (*self.args, message, campaign_id, email_hash, created)
 
     def _message(self) -> str:
         return f"{self.method} {self.path} was answered {self.status}. {self.message} {_LOOK_FIRST}"
@@ -343,7 +348,8 @@ class WebhookError(Onboard360Error):
 
     def __init__(self, reason: str, http_status: int = 400) -> None:
         Exception.__init__(self, reason, http_status)
-        self.reason, self.http_status = reason, http_status
+        self.reason = reason
+        self.http_status = http_status
 
     def _message(self) -> str:
         return self.reason
@@ -374,7 +380,7 @@ class InboxError(WebhookError):
 
     def __init__(self, reason: str, http_status: int = 503, retry_after_s: float | None = None) -> None:
         super().__init__(reason, http_status)
-        self.args = (reason, http_status, retry_after_s)
+        self.args: tuple[object, ...] = (reason, http_status, retry_after_s)
         self.retry_after_s = retry_after_s
 
 
@@ -385,7 +391,8 @@ class ImportFailedError(Onboard360Error):
 
     def __init__(self, message: str, journal: str | None = None) -> None:
         Exception.__init__(self, message, journal)
-        self.message, self.journal = message, journal
+        self.message = message
+        self.journal = journal
 
 
 class ImportLockedError(ImportFailedError):

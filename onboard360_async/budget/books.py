@@ -51,20 +51,20 @@ class Books:
     )  # fmt: skip
 
     def __init__(self, terms: Terms, epoch: str, began: int = 0) -> None:
-        self.terms = terms
-        self.epoch = epoch  # another one means that the store lost its memory in between
-        self.began = began  # when this epoch did
-        self.sequence = 0  # how often this was written
+        self.terms: Terms = terms
+        self.epoch: str = epoch  # another one means that the store lost its memory in between
+        self.began: int = began  # when this epoch did
+        self.sequence: int = 0  # how often this was written
         self.wrote: dict[str, int] = {}  # by holder: the sequence of what it wrote last
         self.settled: list[int] = []  # all settle times that anybody may need, in no order
-        self.kept_ns = 2 * terms.span_ns  # how far back that is: others may go by a longer window
+        self.kept_ns: int = 2 * terms.span_ns  # how far back that is: others may go by a longer window
         self._trim_at = _TRIM
-        self.window = Window(terms.limit, terms.span_ns)
-        self.feedback = Feedback(terms.limit, terms.span_ns)
+        self.window: Window = Window(terms.limit, terms.span_ns)
+        self.feedback: Feedback = Feedback(terms.limit, terms.span_ns)
         self.leases: dict[str, int] = {}  # by ticket: until when it is held, if nobody tells what became of it
         self.holders: dict[str, str] = {}  # what the holders of leases are called
         self.turns: dict[str, tuple[int, int]] = {}  # holders that wait: their rank, and until when a turn is kept
-        self.bucket_at = 0  # when the token bucket will be full, if nobody takes from it
+        self.bucket_at: int = 0  # when the token bucket will be full, if nobody takes from it
 
     # --- asking and telling ---
 

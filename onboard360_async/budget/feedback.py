@@ -30,12 +30,12 @@ class Feedback:
     __slots__ = ("cut_at", "level", "limit", "refusals", "span_ns", "told")
 
     def __init__(self, limit: int, span_ns: int) -> None:
-        self.limit = limit
-        self.span_ns = span_ns
-        self.level = float(limit)  # what 429s have left of it
-        self.told = limit  # what the server's headers leave of it
-        self.refusals = 0  # pauses in a row that no success ended
-        self.cut_at = _LONG_AGO
+        self.limit: int = limit
+        self.span_ns: int = span_ns
+        self.level: float = float(limit)  # what 429s have left of it
+        self.told: int = limit  # what the server's headers leave of it
+        self.refusals: int = 0  # pauses in a row that no success ended
+        self.cut_at: int = _LONG_AGO
 
     @property
     def effective(self) -> int:

@@ -56,7 +56,7 @@ class Gate(ABC):
     )  # fmt: skip
 
     def __init__(self, ledger: Ledger, *, burst: int, keep: int, spare: int = 0) -> None:
-        self.forks = ledger.forks
+        self.forks: int = ledger.forks
         self._ledger = ledger
         self._loop = asyncio.get_running_loop()
         self._keep = keep

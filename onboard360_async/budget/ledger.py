@@ -71,12 +71,12 @@ class Ledger(ABC):
     __slots__ = ("__weakref__", "_watchers", "clock", "forks", "is_awaited", "limit", "lock", "span_ns")
 
     def __init__(self, limit: int, span_ns: int, clock: Callable[[], int]) -> None:
-        self.limit = limit  # as configured; feedback may lower what is granted, and never raises it
-        self.span_ns = span_ns  # the window and its margin
-        self.clock = clock  # nanoseconds, never back
-        self.lock = threading.Lock()
-        self.forks = 0  # how many forks ago it was made; what was begun before the last one is not ours to end
-        self.is_awaited = False  # set by whoever begins to wait, before it looks at the books
+        self.limit: int = limit  # as configured; feedback may lower what is granted, and never raises it
+        self.span_ns: int = span_ns  # the window and its margin
+        self.clock: Callable[[], int] = clock  # nanoseconds, never back
+        self.lock: threading.Lock = threading.Lock()
+        self.forks: int = 0  # how many forks ago it was made; what was begun before the last one is not ours to end
+        self.is_awaited: bool = False  # set by whoever begins to wait, before it looks at the books
         self._watchers: tuple[weakref.ref[Waiting], ...] = ()  # replaced, never changed: any thread may be reading it
 
     @abstractmethod

@@ -21,7 +21,7 @@ class MemoryLedger(Ledger):
 
     def __init__(self, window: Window, clock: Callable[[], int]) -> None:
         super().__init__(window.limit, window.span_ns, clock)
-        self.window = window
+        self.window: Window = window
         self._feedback: Feedback | None = None  # as long as there is nothing to remember
         self._leases: list[int] = []  # a heap: until when a request without an answer may still be counted
 
@@ -88,7 +88,7 @@ class MemoryLedger(Ledger):
         self._tell()
 
     def _tell(self) -> None:
-        self.is_awaited = False  # first: who begins to wait in this moment, on another thread, sets it again
+        self.is_awaited: bool = False  # first: who begins to wait in this moment, on another thread, sets it again
         if self.waiting:
             self.is_awaited = True  # before anybody is told: what is settled from then on is told for itself
         super()._tell()

@@ -37,7 +37,7 @@ class Slot:
         self._forks = ledger.forks
         self._held: Held | None = None
         self._sent = False
-        self.waited_s = 0.0
+        self.waited_s: float = 0.0
 
     def take(self) -> bool:
         """Take one that is there; False if there is none, and one must `wait`."""

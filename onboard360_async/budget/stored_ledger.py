@@ -67,8 +67,8 @@ class StoredLedger(Ledger):
         # What this process had, by our own clock: it goes on with that when the store fails. None: it sends nothing.
         self._own = None if local_limit is None else Books(Terms(local_limit, terms.span_ns, _NO_BURST), "")
         self._restricted_until = 0  # by our clock: with our own share at most
-        self.name = ""  # of the books in the store
-        self.holder = secrets.token_hex(4)
+        self.name: str = ""  # of the books in the store
+        self.holder: str = secrets.token_hex(4)
         self._numbers = itertools.count(1)  # of tickets; threads may ask at once
         # No lock is taken to tell something: the collector may end a request on any line, also where we hold the lock.
         self._inbox: deque[News] = deque()  # what was told, and is taken in by whoever holds the lock next

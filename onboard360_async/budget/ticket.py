@@ -36,10 +36,12 @@ class Ticket:
     def __init__(
         self, ticket: str, keep: int, grace_ns: int, clock: Callable[[], int], post: Callable[[News], None]
     ) -> None:
-        self.id, self.keep, self.grace_ns = ticket, keep, grace_ns
+        self.id: str = ticket
+        self.keep: int = keep
+        self.grace_ns: int = grace_ns
         self._clock, self._post = clock, post
-        self.taken_at = clock()
-        self.was_asked = False  # the store may hold it
+        self.taken_at: int = clock()
+        self.was_asked: bool = False  # the store may hold it
 
     @property
     def lease_ns(self) -> int:

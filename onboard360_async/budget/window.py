@@ -38,8 +38,8 @@ class Window:
     )  # fmt: skip
 
     def __init__(self, limit: int, window_ns: int) -> None:
-        self.limit = limit
-        self.span_ns = window_ns  # the window and its margin
+        self.limit: int = limit
+        self.span_ns: int = window_ns  # the window and its margin
         self._held = 0
         self._times: list[int] = []  # settle times, sorted; all of the last two windows
         self._base = 0  # settle times that were forgotten; the number of _times[0]

@@ -3,6 +3,7 @@
 Knows what each is for, in half a line, and no more of it.
 """
 
+from collections.abc import MutableMapping
 from importlib import import_module
 from typing import Final, NamedTuple
 
@@ -42,7 +43,8 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
         """The one of this name, imported now."""
         if cmd_name not in COMMANDS:
-            self.commands = {name: self._imported(name) for name in COMMANDS}  # where click looks for what was meant
+            there = {name: self._imported(name) for name in COMMANDS}
+            self.commands: MutableMapping[str, click.Command] = there  # where click looks for what was meant
             return None
         return self._imported(cmd_name)
 

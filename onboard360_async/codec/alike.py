@@ -32,7 +32,7 @@ class Look:
 
     def __init__(self, pattern: str, names: list[str], between: str) -> None:
         self._between = between  # what stands behind each but the last
-        self.pattern = f"{pattern}{re.escape(between)}|{_THE_REST}"
+        self.pattern: str = f"{pattern}{re.escape(between)}|{_THE_REST}"
         self._find_all: Callable[[str], list[tuple[str, ...]]] = re.compile(self.pattern).findall
         self._in_order: Callable[[tuple[str, ...]], Any] | None = None
         if names != list(_NAMES[:-1]):  # else the link, which it does not have, is as empty as what follows it

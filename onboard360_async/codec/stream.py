@@ -32,8 +32,8 @@ class ClientStream:
 
     def __init__(self) -> None:
         self._walk = Walk(self._take)
-        self.envelope = self._walk.envelope  # the other members of the answer
-        self.has_extra = False  # whether anybody so far has something that the API page does not name
+        self.envelope: dict[str, object] = self._walk.envelope  # the other members of the answer
+        self.has_extra: bool = False  # whether anybody so far has something that the API page does not name
         self._clients: list[Client] = []  # of this feed
         self._held = bytearray()  # what came and was not read; begins at a token
         self._is_begun = False

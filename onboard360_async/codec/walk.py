@@ -37,9 +37,9 @@ class Walk:
     """Where we are in the answer, and what stands beside its clients; each element is handed to `take`."""
 
     def __init__(self, take: Callable[[object], None]) -> None:
-        self.count = 0  # elements handed on so far
+        self.count: int = 0  # elements handed on so far
         self.envelope: dict[str, object] = {}  # the other members of the answer, as far as they were read
-        self.between = ""  # what stood between two elements, with the first name of the second
+        self.between: str = ""  # what stood between two elements, with the first name of the second
         self._take = take
         self._text = ""
         self._at = 0

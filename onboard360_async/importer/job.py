@@ -19,7 +19,7 @@ from collections.abc import (
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from onboard360_async import settings
 from onboard360_async.errors import ConfigurationError, ValidationError
@@ -77,8 +77,8 @@ class ImportJob:
             journal = journal_beside(self._source)
         if source is None and journal is None:
             raise ConfigurationError("An import needs a list, or the journal of one to go on with.")
-        self.journal_path = Path(journal) if journal is not None else None
-        self.rules = rules or Rules()
+        self.journal_path: Path | None = Path(journal) if journal is not None else None
+        self.rules: Rules = rules or Rules()
         self._add, self._listing, self._skew_s, self._now = add, listing, skew_s, now
         self._campaigns = Campaigns(campaign, find_campaign)
         self._reading = reading or Reading()
@@ -117,7 +117,9 @@ class ImportJob:
         if self._is_new and is_empty and self.journal_path is not None:
             self.journal_path.unlink(missing_ok=True)  # no list got into it: nobody needs to wonder what it is
 
-    def hand_over(self, rows: AsyncIterable[Mapping[str, object] | NewClient]) -> Iterable[Any] | None:
+    def hand_over(
+        self, rows: AsyncIterable[Mapping[str, object] | NewClient]
+    ) -> Iterable[Mapping[str, object] | NewClient] | None:
         """The plain rows of this import, for whoever reads them elsewhere and gives them back as `rows`; None if it
         has a file, or rows that only an event loop can read.
         """

@@ -49,7 +49,7 @@ class Baseline:
     def __init__(self, journal: Journal, campaign_id: str) -> None:
         self._journal, self._db, self._campaign_id = journal, journal.db, campaign_id
         self._transaction = transaction(self._db)
-        self.count = 0
+        self.count: int = 0
 
     def __enter__(self) -> Self:
         self._transaction.__enter__()
@@ -105,7 +105,7 @@ class Seen:
 
     def __init__(self, journal: Journal, campaign_id: str) -> None:
         self._journal, self._db = journal, journal.db
-        self.began_at = journal.now()
+        self.began_at: int = journal.now()
         self._which = {"campaign": campaign_id, "began": self.began_at}
         self._witness_at: int | None = None  # when the request of the last one began
         self._db.execute(_SEEN)

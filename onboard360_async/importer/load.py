@@ -36,7 +36,8 @@ class Campaigns:
     """The campaign of each row: the one that was named for all, or what stands in the row, an id or a name."""
 
     def __init__(self, for_all: str | None, find: FindCampaign) -> None:
-        self.for_all, self._find = for_all, find
+        self.for_all = for_all
+        self._find = find
         self._found: dict[str, str | Problem] = {}
 
     async def look_up(self) -> None:

@@ -1,6 +1,7 @@
 """What the user decides about an import, beside its list. ConfigurationError for what cannot be meant."""
 
 import math
+from collections.abc import Mapping
 from typing import Final, TypedDict
 
 from attrs import frozen
@@ -12,7 +13,7 @@ __all__ = ["CHOICES", "RuleOptions", "Rules"]
 
 _MINUTE_S: Final = 60.0
 
-CHOICES: Final = {
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "on_ambiguous": ("reconcile", "hold"),
     "duplicates": ("skip", "send"),
     "if_exists": ("skip", "send", "fail"),

@@ -43,17 +43,17 @@ class Desk:
         allow_remote: bool,
     ) -> None:
         self.clock = clock
-        self.settings = settings
+        self.settings: Settings = settings
         self.limiter = _made(settings.minute)
-        self.keys = {key: index for index, key in enumerate(keys)}
-        self.faults = Faults()
-        self.recorder = Recorder()
-        self.deliveries = Deliveries(on_change=self.changed)
+        self.keys: dict[str, int] = {key: index for index, key in enumerate(keys)}
+        self.faults: Faults = Faults()
+        self.recorder: Recorder = Recorder()
+        self.deliveries: Deliveries = Deliveries(on_change=self.changed)
         self.on_change: list[Callable[[], None]] = []  # called from any thread when something has changed
         self.on_reset: list[Callable[[], None]] = []  # called on the loop; what is under way is to be dropped
-        self.era = 0  # how often it began anew
-        self.url = ""  # where it listens
-        self.origin = ""  # of links
+        self.era: int = 0  # how often it began anew
+        self.url: str = ""  # where it listens
+        self.origin: str = ""  # of links
         self._allow_remote = allow_remote
         self._seed = seed
         self._campaigns = None if campaigns is None else list(campaigns)

@@ -76,7 +76,7 @@ class _Counting(ABC, Generic[State]):
             raise ValueError(f"limit must be a whole number from 1 to {_MOST}, not {limit!r}")
         if not (isinstance(window_s, int | float) and 1 / _NS <= window_s <= _MOST):
             raise ValueError(f"window_s must be a number of seconds, a nanosecond to {_MOST} s, not {window_s!r}")
-        self.refused = 0
+        self.refused: int = 0
         self._limit = limit
         self._window = _ns(window_s)
         self._count_refused = count_refused

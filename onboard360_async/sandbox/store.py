@@ -125,7 +125,7 @@ class Store:
         self.new_id = new_id
         self._new_code = new_code
         self._lock = threading.Lock()
-        self.era = 0  # how often all was forgotten or replaced; what is read in pieces must not span two
+        self.era: int = 0  # how often all was forgotten or replaced; what is read in pieces must not span two
         try:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         except sqlite3.Error as error:

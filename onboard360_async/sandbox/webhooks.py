@@ -4,7 +4,7 @@ import math
 import re
 import secrets
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, TypedDict
 
 from attrs import field, frozen
@@ -18,7 +18,10 @@ __all__ = ["RETRIES", "Webhook", "WebhookOptions"]
 # that the Standard Webhooks specification gives as its example: nine times more within about three days.
 # Pinned by tests/sandbox/test_deliveries.py (test_the_named_retries).
 _MOST_DUPLICATES: Final = 100  # our choice: all are made at once, and the log keeps them
-RETRIES: Final = {"none": (), "standard": (5.0, 300.0, 1800.0, 7200.0, 18e3, 36e3, 50.4e3, 72e3, 86.4e3)}
+RETRIES: Final[Mapping[str, tuple[float, ...]]] = {
+    "none": (),
+    "standard": (5.0, 300.0, 1800.0, 7200.0, 18e3, 36e3, 50.4e3, 72e3, 86.4e3),
+}
 _URL: Final = re.compile(
     r"https?://(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?([/?#]\S*)?", re.IGNORECASE
 )

@@ -29,7 +29,7 @@ class ApiKey:
         source = hidden(source)
         if callable(source):
             self._ask: Callable[[], str | Awaitable[str]] | None = source
-            self.fixed = ""  # to be asked for
+            self.fixed: str = ""  # to be asked for
         else:
             self._ask = None
             self.fixed = _check_key(source)

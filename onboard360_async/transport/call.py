@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import lru_cache
 from types import TracebackType
-from typing import Final, NoReturn, Self, TypeVar
+from typing import Any, Final, NoReturn, Self, TypeVar
 
 import aiohttp
 
@@ -75,7 +75,7 @@ class Call(Attempt):
     )  # fmt: skip
 
     def __init__(self, transport: Transport, request: Request, options: Options, until: Deadline | None = None) -> None:
-        self.attempts = 0
+        self.attempts: int = 0
         self._transport, self._request, self._options = transport, request, options
         self._story = transport.story(request)
         if until is None and options.deadline_s is not None:
@@ -84,7 +84,10 @@ class Call(Attempt):
         self._wait_s = 0.0  # before the next attempt
         self._sent = False  # the current attempt's headers are out
         self._status: int | None = None  # of the current attempt's answer
-        self.ends_at, self.is_late, self.is_tried, self.protocol = math.inf, False, False, None
+        self.ends_at: float = math.inf
+        self.is_late: bool = False
+        self.is_tried: bool = False
+        self.protocol: Any = None
         self._slot: Slot | None = None  # of the budget, for the current attempt
 
     @property

@@ -111,7 +111,7 @@ class Deadline:
 
     def __init__(self, deadline_s: float | None) -> None:
         self._loop = asyncio.get_running_loop()
-        self.at = None if deadline_s is None or deadline_s == math.inf else self._loop.time() + deadline_s
+        self.at: float | None = None if deadline_s is None or deadline_s == math.inf else self._loop.time() + deadline_s
 
     def left_s(self) -> float | None:
         """Seconds that are left, 0 if it is over."""

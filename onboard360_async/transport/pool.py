@@ -26,7 +26,7 @@ class Pool:
 
     def __init__(self, given: aiohttp.ClientSession | None = None, proxy: Proxy | None = None) -> None:
         self._given = given
-        self.proxy = proxy or Proxy()  # the environment's; a session that was given knows its own way
+        self.proxy: Proxy = proxy or Proxy()  # the environment's; a session that was given knows its own way
         self._is_open = False
         self._kept: dict[asyncio.AbstractEventLoop, _Kept] = {}
         _POOLS.add(self)
@@ -93,7 +93,8 @@ class Session:
     """One of aiohttp's; `under_way` is what watches over its requests, None if it is the user's own."""
 
     def __init__(self, session: aiohttp.ClientSession, under_way: UnderWay | None = None) -> None:
-        self.session, self.under_way = session, under_way
+        self.session = session
+        self.under_way = under_way
 
 
 class _Kept(Session):

@@ -24,7 +24,8 @@ class Proxy:
     __slots__ = ("headers", "url")
 
     def __init__(self, url: URL | None = None, headers: Mapping[str, str] | None = None) -> None:
-        self.url, self.headers = url, headers  # with its own password, not the service's
+        self.url: URL | None = url  # with its own password, not the service's
+        self.headers: Mapping[str, str] | None = headers
 
 
 def proxy_for(base_url: URL) -> Proxy:

@@ -7,6 +7,7 @@ import logging
 from functools import lru_cache
 from typing import Final
 
+from multidict import CIMultiDictProxy
 from yarl import URL
 
 from onboard360_async.budget import Budget
@@ -32,8 +33,10 @@ class Keyed:
     __slots__ = ("budget", "headers", "headers_with_body", "key")
 
     def __init__(self, key: str, budget: Budget) -> None:
-        self.key, self.budget = key, budget
-        self.headers, self.headers_with_body = headers_of(key, has_body=False), headers_of(key, has_body=True)
+        self.key: str = key
+        self.budget: Budget = budget
+        self.headers: CIMultiDictProxy[str] = headers_of(key, has_body=False)
+        self.headers_with_body: CIMultiDictProxy[str] = headers_of(key, has_body=True)
 
 
 class Transport:
@@ -50,8 +53,11 @@ class Transport:
     ) -> None:
         if isinstance(budget, str):
             check_store(budget)
-        self.key, self.base_url, self.pool = key, base_url, pool
-        self.clock, self.drift = ServerClock(), Drift()
+        self.key = key
+        self.base_url = base_url
+        self.pool = pool
+        self.clock: ServerClock = ServerClock()
+        self.drift: Drift = Drift()
         self._base = str(base_url)
         self._given = budget
         self._keyed: Keyed | None = None  # by the last key

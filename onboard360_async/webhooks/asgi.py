@@ -7,7 +7,7 @@ from attrs import Factory, field, frozen
 
 from onboard360_async.errors import WebhookError
 from onboard360_async.webhooks.answers import OK, Answer, answer_to
-from onboard360_async.webhooks.bodies import Give, Message, SenderLeftError, Take, asgi_pieces, read_asgi
+from onboard360_async.webhooks.bodies import Give, Scope, SenderLeftError, Take, asgi_pieces, read_asgi
 from onboard360_async.webhooks.fastapi import verified
 from onboard360_async.webhooks.router import Handler, call, is_async
 from onboard360_async.webhooks.signature import WebhookVerifier
@@ -27,13 +27,14 @@ class app:  # noqa: N801 - one writes app(verifier, receive), as with the other 
     receive: Handler
     _plain: bool = field(init=False, default=Factory(lambda app: not is_async(app.receive), takes_self=True))
 
-    async def __call__(self, scope: Message, take: Take, give: Give) -> None:
+    async def __call__(self, scope: Scope, take: Take, give: Give) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return await _no_request(scope["type"], take, give)
         try:
             raw = await read_asgi(scope, asgi_pieces(take), self.verifier.max_body_bytes)
-            await call(self.receive, self.verifier.verify(raw, scope["headers"]), plain=self._plain)
+            event = self.verifier.verify(raw, scope["headers"])  # type: ignore[arg-type]  # pairs of bytes
+            await call(self.receive, event, plain=self._plain)
         except SenderLeftError:
             return None
         except WebhookError as error:
@@ -49,7 +50,7 @@ async def _give(answer: Answer, give: Give) -> None:
     await give({"type": "http.response.body", "body": text})
 
 
-async def _no_request(kind: str, take: Take, give: Give) -> None:
+async def _no_request(kind: object, take: Take, give: Give) -> None:
     if kind != "lifespan":
         return await give({"type": "websocket.close"})
     for phase in ("startup", "shutdown"):  # nothing to start, and nothing to stop

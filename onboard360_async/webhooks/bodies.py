@@ -13,19 +13,20 @@ from onboard360_async.errors import ConfigurationError, Onboard360Error, Payload
 __all__ = [
     "Body",
     "Give",
-    "Message",
+    "Scope",
     "SenderLeftError",
     "Take",
     "asgi_pieces",
     "check_before_reading",
     "read_asgi",
+    "read_django",
     "read_too_early",
     "read_wsgi",
 ]
 
-Message = MutableMapping[str, Any]
-Take = Callable[[], Awaitable[Message]]
-Give = Callable[[Message], Awaitable[None]]
+Scope = Mapping[str, object]
+Take = Callable[[], Awaitable[Mapping[str, object]]]
+Give = Callable[[MutableMapping[str, object]], Awaitable[None]]
 
 
 class SenderLeftError(Exception):
@@ -65,7 +66,7 @@ class Body:
     def __init__(self, most: int) -> None:
         self._most = most
         self._pieces: list[bytes] = []
-        self.size = 0
+        self.size: int = 0
 
     def add(self, piece: bytes) -> None:
         """One more; PayloadError (413) when it is too many."""
@@ -104,14 +105,14 @@ async def asgi_pieces(take: Take) -> AsyncGenerator[bytes, None]:
     """The body as a server gives it; SenderLeftError if it never comes to an end."""
     more = True
     while more:
-        message = await take()
+        message: Mapping[str, Any] = await take()
         if message["type"] == "http.disconnect":
             raise SenderLeftError("The sender went away in the middle of the body.")
         yield message.get("body", b"")
         more = message.get("more_body", False)
 
 
-async def read_asgi(scope: Message, pieces: AsyncGenerator[bytes, None], most: int) -> bytes:
+async def read_asgi(scope: Mapping[str, Any], pieces: AsyncGenerator[bytes, None], most: int) -> bytes:
     """The body that these pieces are of. A WebhookError refuses it; ConfigurationError if parts of it are gone."""
     heads: dict[bytes, str] = {}
     for name, value in scope["headers"]:
@@ -177,3 +178,25 @@ def _refusals() -> Iterator[None]:
         if status not in (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE):
             raise
         raise PayloadError("The body broke off, or is larger than Flask was told to allow.", status) from None
+
+
+# --- Django -------------------------------------------------------------------------------------------------------
+
+
+def read_django(request: Any, most: int) -> bytes:
+    """The body of a request of Django's, under either gateway. Errors as of `read_wsgi`."""
+    from django.conf import settings
+
+    most, env = min(most, settings.DATA_UPLOAD_MAX_MEMORY_SIZE or most), request.META
+    if "HTTP_TRANSFER_ENCODING" in env and hasattr(request, "environ"):
+        return read_wsgi(request.environ, most)  # of chunks, Django shows nothing under WSGI
+    said = check_before_reading(request.method, env.get("HTTP_CONTENT_ENCODING"), env.get("CONTENT_LENGTH"), most=most)
+    kept = hasattr(request, "_body")  # somebody has read it, by `request.body`
+    if not kept and getattr(request, "_read_started", False):
+        raise read_too_early("before it, read by `request.body`, not by `request.read()`.")
+    body = Body(most)
+    try:
+        body.add(request.body if kept else request.read(most + 1))
+    except OSError:
+        raise PayloadError("The body broke off.") from None
+    return body.whole(said)

@@ -13,12 +13,19 @@ from typing import Final, Literal, TypeVar, overload
 from attrs import field, frozen
 
 from onboard360_async.errors import ConfigurationError, WebhookError
-from onboard360_async.webhooks.events import ClientCompleted, ClientCreated, Event, FlowCreated
+from onboard360_async.webhooks.events import ClientCompleted, ClientCreated, Event, FlowCreated, UnknownEvent
 
 __all__ = ["Handled", "Handler", "Router", "RunsOnError", "call", "is_async"]
 
 Handler = Callable[[Event], Awaitable[object] | object]
-H = TypeVar("H", bound=Callable[..., object])
+# Which of them a pattern brings is not for a type to say; what takes none of them is no handler.
+H = TypeVar(
+    "H",
+    bound=Callable[[ClientCreated], object]
+    | Callable[[ClientCompleted], object]
+    | Callable[[FlowCreated], object]
+    | Callable[[UnknownEvent], object],
+)
 HCreated = TypeVar("HCreated", bound=Callable[[ClientCreated], object])
 HCompleted = TypeVar("HCompleted", bound=Callable[[ClientCompleted], object])
 HFlow = TypeVar("HFlow", bound=Callable[[FlowCreated], object])
@@ -55,13 +62,17 @@ class Router:
         self._fallbacks: list[_Route] = []
 
     @overload
-    def on(self, pattern: Literal["client.created"], *, name: str | None = None) -> Callable[[HCreated], HCreated]: ...
+    def on(  # type: ignore[overload-overlap]  # the last one takes more functions, and so do the events it is for
+        self, pattern: Literal["client.created"], *, name: str | None = None
+    ) -> Callable[[HCreated], HCreated]: ...
     @overload
-    def on(
+    def on(  # type: ignore[overload-overlap]  # the same
         self, pattern: Literal["client.completed"], *, name: str | None = None
     ) -> Callable[[HCompleted], HCompleted]: ...
     @overload
-    def on(self, pattern: Literal["flow.created"], *, name: str | None = None) -> Callable[[HFlow], HFlow]: ...
+    def on(  # type: ignore[overload-overlap]  # the same
+        self, pattern: Literal["flow.created"], *, name: str | None = None
+    ) -> Callable[[HFlow], HFlow]: ...
     @overload
     def on(self, pattern: str, *, name: str | None = None) -> Callable[[H], H]: ...
 

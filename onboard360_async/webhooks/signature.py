@@ -92,7 +92,7 @@ class WebhookVerifier:
         strict_event_header: bool = False,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.max_body_bytes = _at_least("max_body_bytes", max_body_bytes, 1)
+        self.max_body_bytes: int = _at_least("max_body_bytes", max_body_bytes, 1)
         self._keyed = [_Keyed(secret.encode()) for secret in _checked(secrets)]
         self._forms = _checked_forms(forms)
         self._fallback_max_bytes = _at_least("fallback_max_bytes", fallback_max_bytes, 0)

@@ -74,9 +74,12 @@ class SqliteStore:
     def __init__(self, path: str | os.PathLike[str] | None) -> None:
         if path is not None and os.fspath(path) == ":memory:":
             raise ConfigurationError("An inbox in memory has no path: give None.")
-        self.path = None if path is None else Path(path).absolute()  # the same file wherever the process goes
+        # Absolute: the same file wherever the process goes.
+        self.path: Path | None = None if path is None else Path(path).absolute()
         try:
-            self.db = open_database(self.path, application_id=APPLICATION_ID, upgrades=UPGRADES, shared=True)
+            self.db: sqlite3.Connection = open_database(
+                self.path, application_id=APPLICATION_ID, upgrades=UPGRADES, shared=True
+            )
         except ImportLockedError:
             raise InboxError("The inbox is held by another process.") from None
         self.db.execute("PRAGMA secure_delete = ON")  # what is purged is gone from the file ...

@@ -17,7 +17,9 @@ __all__ = ["app"]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 
-def app(verifier: WebhookVerifier, receive: Handler) -> Callable[[Mapping[str, Any], StartResponse], Iterable[bytes]]:
+def app(
+    verifier: WebhookVerifier, receive: Handler
+) -> Callable[[Mapping[str, object], StartResponse], Iterable[bytes]]:
     """A WSGI app that gives genuine events to `receive` and answers the others.
 
     What `receive` gives to be awaited (an `async def`, a Router) runs to its end, each in a loop of its own.
