@@ -10,9 +10,11 @@ from onboard360_async.errors import ValidationError
 from onboard360_async.hidden import hidden
 from onboard360_async.models import Campaign, NewClient
 
-__all__ = ["IS_ID", "check_email", "check_new_client", "check_text", "pick_campaign"]
+__all__ = ["IS_ID", "check_call", "check_email", "check_new_client", "check_text", "pick_campaign"]
 
 IS_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch  # a UUID, as the page shows ids
+_METHOD = re.compile(r"[A-Z]+")
+_PATH = re.compile(r"(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)+")  # RFC 3986, without empty segments
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _OPTIONAL = ("first_name", "last_name", "company_name", "phone")
 
@@ -41,6 +43,14 @@ def check_new_client(client: NewClient) -> None:
         value = getattr(client, name)
         if value is not None and not isinstance(value, str):
             raise ValidationError(f"{name} must be text or None, not {type(value).__name__}; nothing was sent.", name)
+
+
+def check_call(method: object, path: object) -> None:
+    """A method and the path behind the base URL, which leads nowhere else."""
+    if not isinstance(method, str) or not _METHOD.fullmatch(method):
+        raise ValidationError("The method must be in capitals, such as GET.", "method")
+    if not isinstance(path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
+        raise ValidationError("The path must look like /clients, without host, query or '..'.", "path")
 
 
 def pick_campaign(wanted: str, campaigns: Sequence[Campaign]) -> Campaign:
