@@ -100,11 +100,10 @@ class _Page:
 
     async def stop(self) -> None:
         """Nobody wants what was fetched: nothing of it stays, neither task nor connection nor turn in the budget."""
-        if (ahead := self._ahead) is None:
-            return
-        ahead.add_done_callback(_close)
-        ahead.cancel()
-        await asyncio.wait((ahead,))
+        if (ahead := self._ahead) is not None:  # pragma: no branch - who is told to stop was told to fetch
+            ahead.add_done_callback(_close)
+            ahead.cancel()
+            await asyncio.wait((ahead,))
 
     def left(self, error: BaseException) -> None:
         """Tell that it was not read, since the reading ended: by being cancelled, or because the reader had enough."""

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 
 from onboard360_async import Onboard360
 from onboard360_async.bridge import iterate, run
@@ -192,6 +192,33 @@ def forked_and_left() -> None:
     if child == 0:
         sys.exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
+def forked_twice() -> None:
+    """A child of a child, both after use: each has a loop and connections of its own, and its parent keeps those."""
+    with Sandbox(limiter="off") as sandbox, Onboard360(sandbox.api_key, base_url=sandbox.url) as api:
+
+        def in_child(work: Callable[[], None]) -> None:
+            child = os.fork()
+            if child == 0:
+                try:
+                    work()
+                finally:
+                    os._exit(0)
+            os.waitpid(child, 0)
+
+        def ask() -> None:
+            print(len(api.list_campaigns()), flush=True)
+
+        def ask_and_fork() -> None:
+            ask()
+            in_child(ask)
+            ask()
+
+        ask()
+        in_child(ask_and_fork)
+        ask()
+        print([request.status for request in sandbox.requests])
 
 
 def forked_in_an_iteration() -> None:

@@ -3,10 +3,12 @@
 import socket
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import aioresponses.core as mocks_core
+import coverage
 import pytest
 from aiohttp import ClientResponse
 from aioresponses import aioresponses
@@ -17,6 +19,7 @@ from onboard360_async.sandbox import Sandbox
 from tests.leaks import Watch
 
 _NUMBERS = count()
+PROJECT = Path(__file__).parents[1]
 LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -64,6 +67,18 @@ def no_state_of_the_user(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
     """What the command keeps in the user's state directory, a test keeps in one of its own."""
     number = next(_NUMBERS)  # a numbered folder of pytest's own looks through all that are there
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp(f"state-{number}", numbered=False)))
+
+
+@pytest.fixture
+def children_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where coverage runs it also runs in the processes that a test starts with this environment.
+
+    Not everywhere: it costs each of them some tenths of a second, and would be among what a few count or look at.
+    """
+    measuring = coverage.Coverage.current()
+    if measuring is not None:
+        monkeypatch.setenv("COVERAGE_PROCESS_START", str(PROJECT / "pyproject.toml"))
+        monkeypatch.setenv("COVERAGE_FILE", str(Path(str(measuring.get_option("run:data_file"))).absolute()))
 
 
 @pytest.fixture

@@ -790,3 +790,19 @@ def test_any_number_of_people_in_pages_of_any_size(
         assert (budget.snapshot().in_flight, budget.snapshot().waiting) == (0, 0)
 
     run(main)
+
+
+def test_a_long_last_client_in_two_pieces_is_there_and_only_once() -> None:
+    """It is looked at again only when as much as there was has come, or nothing more does; on two pages it is one."""
+
+    async def main(loop: VirtualLoop) -> list[int]:
+        body = json.dumps({"clients": [person(1) | {"company_name": "x" * 6_000}]}).encode()
+        link = f"Link: <{BASE}/clients?page=2>; rel=next\r\n"
+        pieces = [cut(answer(body, more=more), b"x" * 5_000) for more in (link, "")]
+        scene = Scene(loop, *([(0.0, first), (0.1, rest)] for first, rest in pieces))
+        async with scene.api() as api:
+            everybody = await api.list_clients()
+        assert len(scene.server.requests) == 2
+        return ids(everybody)
+
+    assert run(main) == [1]

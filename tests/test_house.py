@@ -92,6 +92,24 @@ def test_a_sleeping_test_would_be_seen() -> None:
     assert sleeps(ROOT / "tests" / "budget" / "test_gate.py", "asyncio.sleep(61)\ntime.sleep(1)") == ["time.sleep(1)"]
 
 
+def unreasoned(line: str) -> bool:
+    """Whether it is left out of coverage, and does not say why in some words."""
+    return bool(re.search(r"pragma:\s*no", line)) and not re.search(r"# pragma: no (cover|branch) - \w.{9,}$", line)
+
+
+def test_what_no_test_reaches_says_why() -> None:
+    """Each exemption from the coverage carries its reason, beside the line that it is about."""
+    lines = [(name(path), line) for path in PACKAGE for line in path.read_text().splitlines()]
+    assert [(file, line) for file, line in lines if unreasoned(line)] == []
+    for line in (
+        "x = 1  # pragma: no cover",
+        "if x:  # pragma: no branch - no",
+        "if x:  #pragma:nobranch - a good reason",
+    ):
+        assert unreasoned(line)
+    assert not unreasoned("if x:  # pragma: no branch - Windows does not fork")
+
+
 @pytest.mark.parametrize("path", PACKAGE, ids=name)
 def test_only_the_commands_print(path: Path) -> None:
     """Everything else logs."""

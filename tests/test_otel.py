@@ -1,6 +1,7 @@
 """Telemetry: a span for each call, a child for each attempt, metrics, and nobody named; by the SDK's own readers."""
 
 import asyncio
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -288,3 +289,12 @@ except onboard360_async.errors.ConfigurationError as error:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=15, check=True)
     expected = "Telemetry needs one more package: pip install 'onboard360-async[otel]'\n"
     assert done.stdout == (expected if missing == "opentelemetry" else "")
+
+
+def test_its_absence_is_told_wherever_it_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a program that runs already, too: the error is ours, and says what to install."""
+    monkeypatch.delitem(sys.modules, "onboard360_async.otel")
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    with pytest.raises(errors.ConfigurationError, match="one more package") as caught:
+        importlib.import_module("onboard360_async.otel")
+    assert caught.value.__suppress_context__

@@ -169,3 +169,13 @@ def test_what_is_not_ours_is_let_go(tmp_path: Path) -> None:
     theirs.execute("INSERT INTO theirs VALUES (1)")
     assert caught.tb is not None
     theirs.close()
+
+
+def test_a_file_of_somebody_else_is_told_before_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that this user may not read or write, whoever runs the tests: one line, and the file is as it was."""
+    opened(path := tmp_path / "a.db").close()
+    before = path.read_bytes()
+    monkeypatch.setattr("onboard360_async.sqlite.os.access", lambda *_: False)
+    with pytest.raises(ConfigurationError, match=r"Cannot write .*a\.db: Permission denied\."):
+        opened(path)
+    assert path.read_bytes() == before

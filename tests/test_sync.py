@@ -372,3 +372,13 @@ def test_what_an_import_leaves_is_written_blocking(blocking: Onboard360, service
         assert job.summary.created + job.summary.adopted == 2
     assert "<svg" in (tmp_path / "report.html").read_text()
     assert len(service.clients()) == 2
+
+
+def test_who_has_loaded_a_list_looks_for_its_rows_at_once(blocking: Onboard360, tmp_path: Path) -> None:
+    """`load` was called, so `reconcile` does not call it again, which would be refused; there is nobody to look for."""
+    path = tmp_path / "people.csv"
+    path.write_text("email\na@x.de\n")
+    with blocking.open_import(path, campaign=CAMPAIGN, settle_s=0) as job:
+        job.load()
+        assert list(job.reconcile()) == []
+        assert job.summary.planned == 1

@@ -18,6 +18,7 @@ from onboard360_async.webhooks import ClientCreated, WebhookVerifier
 from onboard360_async.webhooks.events import FormName
 from onboard360_async.webhooks.factories import SECRET, client_created
 
+pytestmark = pytest.mark.usefixtures("children_are_measured")
 CAMPAIGN = "550e8400-e29b-41d4-a716-446655440000"
 STRICT = ("-W", "error", "--strict-markers", "--strict-config", "-q", "-p", "no:cacheprovider")
 ALONE = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # no plugin but those that are named

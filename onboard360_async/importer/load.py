@@ -101,7 +101,7 @@ async def _rows(source: Path | Rows, file: ListFile | None) -> AsyncIterator[Row
     if file is not None:
         for row in file.rows():
             yield row
-    elif not isinstance(source, Path):
+    elif not isinstance(source, Path):  # pragma: no branch - a path is read as a file
         try:
             async for row in rows_of(source):
                 yield row

@@ -197,12 +197,6 @@ class Deliveries:
         with self._lock:
             return [parcel.record() for parcel in islice(reversed(self._log.values()), number)][::-1]
 
-    def get(self, delivery_id: str) -> Delivery | None:
-        """The one of this id, or None."""
-        with self._lock:
-            parcel = self._log.get(delivery_id)
-            return None if parcel is None else parcel.record()
-
     def clear(self, webhooks: Iterable[Webhook]) -> None:
         """Forget all of them, give up what is pending, and have these endpoints and no others; from the loop."""
         with self._lock:

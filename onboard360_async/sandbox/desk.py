@@ -73,11 +73,6 @@ class Desk:
             raise RuntimeError("the sandbox is not running; use it inside `with Sandbox() as sandbox`")
         return self._store
 
-    @property
-    def is_open(self) -> bool:
-        """Whether there is a store."""
-        return self._store is not None
-
     # --- from beginning to end ---
 
     def open(self, store: Store, *, url: str, origin: str) -> None:

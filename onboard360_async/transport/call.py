@@ -200,7 +200,7 @@ class Call(Attempt):
             self.tell("sent")  # before the slot is looked at: who listens may take so long that it is another's by then
             if self._is_late():
                 raise TimeoutError
-        if self._slot is not None:
+        if self._slot is not None:  # pragma: no branch - nothing is sent without one
             self._slot.sent()
         self._sent = True
 

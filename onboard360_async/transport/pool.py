@@ -184,5 +184,5 @@ def _keep_alive(_parents: object) -> None:
     pass
 
 
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
     os.register_at_fork(after_in_child=_start_afresh_in_child)

@@ -18,6 +18,8 @@ from tests.cli.conftest import Command
 from tests.cli.test_import import CAMPAIGN, NAME, SEND, START, people, rows
 from tests.cli.test_processes import _rest
 
+pytestmark = pytest.mark.usefixtures("children_are_measured")
+
 
 def posts(service: Sandbox) -> int:
     return sum(request.method == "POST" for request in service.requests)

@@ -140,6 +140,7 @@ def test_an_add_whose_answer_is_lost_is_exit_6(service: Sandbox, command: Comman
     assert (said.code, "find_client" in said.err, "john" in said.err) == (6, True, False)
 
 
+@pytest.mark.usefixtures("children_are_measured")
 @pytest.mark.parametrize("closing", ["| head -n 1", ">&-", "2>&-"])
 def test_a_reader_that_goes_away_is_no_error(service: Sandbox, closing: str) -> None:
     """A pipe that is closed, or a stream that never was: exit 0 and no traceback."""

@@ -163,6 +163,7 @@ def test_resuming_what_was_never_begun_is_told(command: Command, service: Sandbo
     assert (said.code, "There is no journal" in said.err) == (2, True)
 
 
+@pytest.mark.usefixtures("children_are_measured")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_import_finishes_what_is_under_way(
     service: Sandbox, command: Command, tmp_path: Path, number: signal.Signals, code: int

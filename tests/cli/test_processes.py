@@ -196,6 +196,7 @@ def test_commands_share_a_budget_in_redis(
 # --- on a terminal ---
 
 
+@pytest.mark.usefixtures("children_are_measured")
 def test_a_watch_on_a_terminal_draws_in_place(service: Sandbox) -> None:
     """80 columns wide; each look is drawn over the last one, and Ctrl-C leaves the last and the cursor."""
     ours, theirs = pty.openpty()

@@ -27,6 +27,7 @@ from onboard360_async.webhooks.sqlite_store import SqliteStore, is_inbox
 from tests.cli.conftest import Command
 from tests.cli.hooks import ROOT, Listener, Target, inbox_of, kept_in, post, secret_file
 
+pytestmark = pytest.mark.usefixtures("children_are_measured")
 EVIL = "Jörg \x1b[31m\x9b2J 李 \u202e"
 
 

@@ -28,6 +28,7 @@ def started(*flags: str) -> tuple["subprocess.Popen[str]", str]:
     return process, "".join(process.stdout.readline() for _ in range(5))
 
 
+@pytest.mark.usefixtures("children_are_measured")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_where_it_is_serves_and_ends_quietly(number: signal.Signals) -> None:
     """URL, key and two lines to paste; one request works; Ctrl-C or SIGTERM ends it with 0 and no word more."""

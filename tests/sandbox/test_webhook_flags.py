@@ -117,6 +117,7 @@ def test_a_bad_flag_is_one_line_and_2(
     assert errors.count("\n") == 1
 
 
+@pytest.mark.usefixtures("children_are_measured")
 @pytest.mark.parametrize("is_given", [True, False])
 def test_a_new_secret_is_printed_to_paste_and_a_given_one_is_not(
     is_given: bool, monkeypatch: pytest.MonkeyPatch
