@@ -130,7 +130,9 @@ def _in_use(budget: BudgetSeen) -> list[str]:
         return []
     said = [f"{state.used} of {state.limit} were used before."]
     if state.held_by:
-        said.append(f"{len(state.held_by)} other processes have requests under way (`onboard360 budget` names them).")
+        is_one, number = len(state.held_by) == 1, len(state.held_by)
+        who = "1 other process has" if is_one else f"{number} other processes have"
+        said.append(f"{who} requests under way (`onboard360 budget` names {'it' if is_one else 'them'}).")
     return said
 
 

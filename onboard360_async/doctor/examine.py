@@ -65,15 +65,23 @@ async def examine(place: Place, *, most: int, webhook: Webhook | None, on_event:
     transport.clock = ear
     try:
         await _look_at_budget(seen.budget, transport, place.store, name_for(key.fixed, str(url)))
-        if not seen.budget.fault:
-            seen.campaigns = await look_at_campaigns(transport, ear)
-            if not seen.campaigns.ends_it:
-                census = Census(most, None if webhook is None else webhook.named)
-                seen.clients = await look_at_clients(transport, ear, census)
+        await _ask(seen, transport, ear, Census(most, None if webhook is None else webhook.named))
     finally:
         await pool.close()
     seen.skew_s = ear.skew_s()
     return seen
+
+
+async def _ask(seen: Seen, transport: Transport, ear: Ear, census: Census) -> None:
+    """The two GETs, as far as there is any use in them."""
+    if seen.budget.fault:
+        return
+    seen.campaigns = await look_at_campaigns(transport, ear)
+    if not seen.campaigns.ends_it:
+        seen.clients = await look_at_clients(transport, ear, census)
+    for answer in seen.answers:
+        if answer.error is BudgetStoreError:  # it could be read, and then not written
+            seen.budget.fault = answer.fault
 
 
 async def _look_at_budget(budget: BudgetSeen, transport: Transport, store: str, name: str) -> None:

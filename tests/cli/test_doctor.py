@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import socket
 import stat
 import urllib.request
 from pathlib import Path
@@ -14,12 +15,14 @@ from typing import Any
 import pytest
 
 from onboard360_async import Budget, settings
+from onboard360_async.budget.file_store import FileStore
 from onboard360_async.budget.registry import name_for
+from onboard360_async.budget.stores import StoreError
 from onboard360_async.doctor.signed import look_into
 from onboard360_async.sandbox import KINDS, Sandbox
 from onboard360_async.webhooks import sign
-from onboard360_async.webhooks.factories import SECRET, client_completed, client_created, flow_created
-from tests.cli.conftest import Command
+from onboard360_async.webhooks.factories import SECRET, client_completed, client_created, flow_created, unknown_event
+from tests.cli.conftest import Command, Said
 from tests.cli.hooks import secret_file
 from tests.doctor.service import CAMPAIGN, about, populate
 from tests.leaks import found_in
@@ -225,6 +228,47 @@ def test_a_store_that_fails_is_told_and_nothing_is_sent(
     assert "s3cret" not in said.out + said.err
 
 
+def test_a_store_that_can_be_read_and_not_written_is_told(
+    service: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a full disk's; exit 2, and nothing is sent."""
+
+    async def full(*_: object) -> bool:
+        raise StoreError("No space left on device", is_final=True)
+
+    monkeypatch.setattr(FileStore, "swap", full)
+    said = command("doctor", "--format", "json")
+    found = about(said.out)
+    assert (said.code, sent(service)) == (2, [])
+    assert (found["budget"], found["campaigns"], found["clients"]) == (
+        ("failed", "file"),
+        ("failed", "no answer"),
+        ("unknown", ""),
+    )
+
+
+def test_who_else_uses_the_budget_is_counted(service: Sandbox, command: Command) -> None:
+    """And not named: `onboard360 budget` does that."""
+
+    async def held() -> Said:
+        async with books(service).slot():
+            return await asyncio.to_thread(command, "doctor", "--format", "json")
+
+    said = asyncio.run(held())
+    assert about(said.out)["budget"] == ("ok", "file")
+    assert "1 other process has requests under way (`onboard360 budget` names it)." in said.out
+    assert socket.gethostname() not in said.out
+
+
+def test_a_limit_that_was_lowered_is_a_warning(service: Sandbox, command: Command) -> None:
+    """By a header of an answer before, say."""
+    service.configure(rate_limit=True, limiter="sliding", limit=40)
+    assert about(command("doctor", "--format", "json").out)["limit"] == ("observed", "40")
+    said = command("doctor", "--format", "json")
+    assert (said.code, about(said.out)["budget"]) == (0, ("warning", "file"))
+    assert "have lowered the limit to 40." in said.out
+
+
 # --- a webhook ---
 
 
@@ -324,6 +368,7 @@ def test_a_body_that_was_signed_in_no_form_we_know_contradicts(
         (client_created(score=1), ("observed", "client_id"), "some", ("observed", "none")),
         (client_completed(), ("unknown", ""), "none", ("observed", "none")),
         (flow_created(), ("unknown", ""), "none", ("observed", "none")),
+        (unknown_event(more=1), ("unknown", ""), "none", ("observed", "none")),
         (client_created(timestamp="2020-01-01T00:00:00Z"), ("observed", "client_id"), "none", ("observed", "old")),
         (client_created(timestamp=""), ("observed", "client_id"), "none", ("contradicted", "undated")),
     ],

@@ -341,6 +341,26 @@ async def test_what_an_errors_body_is(asked: Ask, body: bytes, kind: str, value:
     assert told.of("clients") == [("ok", "200")]  # it was asked for all the same
 
 
+async def test_two_errors_of_two_kinds_are_no_choice(asked: Ask) -> None:
+    """As of a proxy before the service."""
+    told = await asked(campaigns=Answer(b"", 502), clients=Answer(b"<html>", 500))
+    assert (told.of("error_body"), "error_body" in told.report.preset()) == ([("observed", "mixed")], False)
+
+
+async def test_campaigns_that_are_too_many_are_not_read(asked: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without an end, say: memory is bounded."""
+    monkeypatch.setattr(settings, "MAX_BODY_BYTES", 300_000)
+    told = await asked(campaigns=Answer(b'{"campaigns":[', endless=b" " * 1000))
+    assert told.of("campaigns", "clients") == [("failed", "200"), ("ok", "200")]
+    assert "longer than 300000 bytes" in told["campaigns"].why
+
+
+async def test_a_first_page_that_is_longer_than_we_look_has_no_size(asked: Ask) -> None:
+    """Though a header says that it goes on."""
+    answer = evolve(Answer.of("clients", *map(client, range(9))), headers={"Link": '<?p=2>; rel="next"'})
+    assert (await asked(most=5, clients=answer)).of("paging", "page_size") == [("observed", "link"), ("unknown", "")]
+
+
 @pytest.mark.parametrize(
     ("headers", "seen"),
     [
@@ -403,6 +423,13 @@ async def test_campaigns_that_are_none_are_told(asked: Ask, body: bytes, why: st
 
 
 # --- key and clock ---
+
+
+async def test_a_key_of_the_sandbox_is_odd_elsewhere(asked: Ask) -> None:
+    """It is the first thing to look at when a real service refuses it."""
+    told = await asked(key="sk_test_x")
+    told.seen.key.is_loopback = False
+    assert Told(report_on(told.seen), told.seen).of("key") == [("warning", "sk_test_")]
 
 
 @pytest.mark.parametrize(
