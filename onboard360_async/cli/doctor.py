@@ -21,7 +21,7 @@ from onboard360_async.cli.stores import without_password
 from onboard360_async.cli.waiting import Waiting
 from onboard360_async.cli.webhook_flags import SECRET_FILE, read_body, secrets_of
 from onboard360_async.doctor.examine import Place, examine
-from onboard360_async.doctor.findings import Finding, Verdict
+from onboard360_async.doctor.findings import Finding, Verdict, so_many
 from onboard360_async.doctor.report import Report, report_on
 from onboard360_async.doctor.seen import Seen
 from onboard360_async.doctor.signed import Webhook, look_into
@@ -145,8 +145,7 @@ def _row(finding: Finding) -> dict[str, object]:
 def _summary(report: Report, seen: Seen) -> Iterator[str]:
     counts = report.counts()
     said = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
-    number = seen.budget.spent
-    yield f"{said}. {number} {'request was' if number == 1 else 'requests were'} sent."
+    yield f"{said}. Sent: {so_many(seen.budget.spent, 'request')}."
     for finding in report.wrong:
         yield f"Wrong: {finding.about} ({finding.verdict})"
 
@@ -186,4 +185,4 @@ def _saved(path: Path, report: Report) -> str:
         raise ConfigurationError(f"Cannot write {path}: {error.strerror}.") from None
     finally:
         part.unlink(missing_ok=True)
-    return f"Preset: {path} ({len(names)} switches were observed; the others are as documented)"
+    return f"Preset: {path} ({so_many(len(names), 'switch', 'switches')} observed, the others are as documented)"

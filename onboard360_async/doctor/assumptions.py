@@ -70,10 +70,10 @@ def _total(envelope: dict[str, object]) -> int | None:
 
 def _nobody_else(seen: Seen) -> Finding:
     """A 7. Two moments say nothing of what others do during an import."""
-    why = "nobody else adds the same e-mail during an import: two GETs see no import"
+    why = "nobody else adds the same email during an import: two GETs see no import"
     again = 0 if seen.listing is None else seen.listing.census.people_again
     if again:
-        why += f"; {so_many(again, 'client')} with the e-mail of another one, so somebody did once"
+        why += f"; {so_many(again, 'client')} with the email of another one, so somebody did once"
     return _nothing("A 7", why, _AUDIT)
 
 

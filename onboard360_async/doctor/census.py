@@ -37,7 +37,7 @@ class Census:
         self.zones: Counter[str] = Counter()  # how times end: "Z", "offset" or "none"
         self.order = _Order()
         self.ids_again = 0  # an id that somebody before has
-        self.people_again = 0  # an e-mail that somebody before has in the same campaign
+        self.people_again = 0  # an email that somebody before has in the same campaign
         self.has_wanted = False
         self._most, self._wanted = most, wanted
         self._salt = secrets.token_bytes(16)

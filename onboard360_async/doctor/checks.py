@@ -33,7 +33,7 @@ def findings_of_checks(seen: Seen) -> list[Finding]:
 
 
 def _is(about: str, verdict: Verdict, seen: str, why: str, advice: str = "") -> Finding:
-    return Finding(Kind.CHECK, about, verdict, seen, why, advice)
+    return Finding(Kind.CHECK, about, verdict, seen, why.removesuffix("."), advice)
 
 
 def _key(seen: Seen) -> Finding:

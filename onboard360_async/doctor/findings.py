@@ -61,9 +61,9 @@ def unknown(about: str, why: str, next: str = "", *, kind: Kind = Kind.SWITCH) -
     return Finding(kind, about, Verdict.UNKNOWN, "", why, next)
 
 
-def so_many(number: int, noun: str) -> str:
+def so_many(number: int, noun: str, nouns: str | None = None) -> str:
     """As in "1 client", "2,000 clients"."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+    return f"{number:,} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def _word(value: str | int | bool) -> str:

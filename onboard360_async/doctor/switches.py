@@ -14,11 +14,13 @@ from onboard360_async.doctor.looking import Clients
 from onboard360_async.doctor.seen import Seen
 from onboard360_async.transport.rate_headers import date_of
 
-__all__ = ["JUDGES", "findings_of_switches", "rate_headers_of"]
+__all__ = ["JUDGES", "findings_of_switches"]
 
-_AUDIT: Final = "an import: how the row of such an e-mail ended"
+_AUDIT: Final = "an import: how the row of such an email ended"
 _NO_CLIENT: Final = "no client was listed"
 _NO_LISTING: Final = "the listing could not be read"
+_NUMBER: Final = re.compile("[0-9]{1,9}")
+_LIMITS: Final = ("x-ratelimit-limit", "x-rate-limit-limit", "ratelimit-limit")
 _POLICY: Final = re.compile(r'\s*"?[\w-]*"?\s*;\s*q=(\d{1,9})\s*;\s*w=(\d{1,9})\s*')
 _USUAL_PAGE: Final = min(settings.ROUND_COUNTS)
 _MOST_A_PAGE: Final = 1000  # that the sandbox can be told
@@ -33,10 +35,10 @@ def findings_of_switches(seen: Seen) -> list[Finding]:
     return [judge(seen) for judge in JUDGES.values()]
 
 
-def rate_headers_of(seen: Seen) -> list[str]:
+def _rate_headers(seen: Seen) -> list[str]:
     """The names of the headers that tell of the limit, as they were written; of all answers."""
     names = {name for answer in seen.answers for name in answer.headers if _tells_of_limit(name)}
-    return sorted(names)
+    return sorted(name for name in names if len(name) <= settings.DOCTOR_WORD_CHARS)[: settings.DOCTOR_SHOWN]
 
 
 def _tells_of_limit(name: str) -> bool:
@@ -129,11 +131,11 @@ def _duplicate_email(seen: Seen) -> Finding:
     listing = seen.listing
     again = 0 if listing is None else listing.census.people_again
     if again:
-        why = f"{so_many(again, 'client')} with an e-mail that another one of the campaign has: it was allowed once"
+        why = f"{so_many(again, 'client')} with an email that another one of the campaign has: it was allowed once"
         return observed("duplicate_email", "allowed", why)
     if listing is None:
         return unknown("duplicate_email", _NO_LISTING, _AUDIT)
-    return unknown("duplicate_email", "no e-mail is listed twice in a campaign, which may be chance", _AUDIT)
+    return unknown("duplicate_email", "no email is listed twice in a campaign, which may be chance", _AUDIT)
 
 
 def _link_in_listings(seen: Seen) -> Finding:
@@ -207,7 +209,7 @@ def _retry_after(seen: Seen) -> Finding:
 
 
 def _rate_limit(seen: Seen) -> Finding:
-    names = rate_headers_of(seen)
+    names = _rate_headers(seen)
     if any(name.lower() == "ratelimit" for name in names):
         return observed("rate_limit", value=True, why=", ".join(names))
     if names:
@@ -223,7 +225,7 @@ def _limit(seen: Seen) -> Finding:
         return observed("limit", policy[0], "by RateLimit-Policy", is_choice=1 <= policy[0] <= _MOST_NUMBER)
     for answer in seen.answers:
         for name, text in answer.headers.items():
-            if name.lower() in ("x-ratelimit-limit", "x-rate-limit-limit", "ratelimit-limit") and text.isdecimal():
+            if name.lower() in _LIMITS and _NUMBER.fullmatch(text):
                 return observed("limit", text, f"by {name}, which does not say of how long a time", is_choice=False)
     return unknown("limit", f"no header names it; the API page says {settings.LIMIT}, and the budget keeps to that")
 

@@ -43,13 +43,13 @@ def test_two_gets_are_sent_and_nothing_else(service: Sandbox, command: Command) 
     said = command("doctor", "--format", "json")
     assert said.code == 0
     assert sent(service) == [("GET", "/campaigns"), ("GET", "/clients")]
-    assert said.err.endswith("2 requests were sent.\n")
+    assert said.err.endswith("Sent: 2 requests.\n")
     found = about(said.out)
     assert {name: found[name][0] for name in PARTS} == dict.fromkeys(PARTS[:-1], "ok") | {"signature": "unknown"}
     (state,) = json.loads(command("budget", "--format", "json").out)
     assert state["used"] == 2
     again = json.loads(command("doctor", "--format", "json").out)
-    assert "2 of 100 were used before. 2 spent by this." in next(
+    assert "2 of 100 were used before. 2 spent by this" in next(
         each["why"] for each in again if each["about"] == "budget"
     )
 
@@ -100,7 +100,8 @@ def test_a_service_that_fails_gets_a_report(
     service: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch, kind: str, path: str
 ) -> None:
     """With every line, an exit code and no traceback; no request is sent again, and none is a POST."""
-    monkeypatch.setattr(settings, "DOCTOR_READ_S", 0.3)
+    if kind == "hang-after-commit":
+        monkeypatch.setattr(settings, "DOCTOR_READ_S", 1.5)
     populate(service)
     service.add_fault(kind, path=path, delay_s=0.05)
     healthy = kind in ("delay", "wrong-type", "slow-drip", "truncated-201", "stale-listing", "cut-listing")
@@ -166,7 +167,7 @@ def test_where_nobody_listens_one_request_is_tried(command: Command, monkeypatch
     found = about(said.out)
     assert (said.code, found["campaigns"], found["clients"]) == (1, ("failed", "no answer"), ("unknown", ""))
     assert found["key"] == ("unknown", "sk_test_")
-    assert said.err.startswith("39 unknown, 1 ok, 1 failed. 0 requests were sent.")
+    assert said.err.startswith("39 unknown, 1 ok, 1 failed. Sent: 0 requests.")
 
 
 # --- the budget ---
@@ -224,7 +225,9 @@ def test_a_store_that_fails_is_told_and_nothing_is_sent(
     monkeypatch.setattr(settings, "STORE_PATIENCE_S", 0.1)
     said = command("doctor", "--format", "json", "--budget", "redis://reader:s3cret@127.0.0.1:9/0")
     assert (said.code, sent(service)) == (2, [])
-    assert about(said.out)["budget"] == ("failed", "redis://reader:<password>@127.0.0.1:9/0")
+    found = about(said.out)
+    assert found["budget"] == ("failed", "redis://reader:<password>@127.0.0.1:9/0")
+    assert found["campaigns"] == found["clients"] == ("unknown", "")  # nobody waits for it once more
     assert "s3cret" not in said.out + said.err
 
 
@@ -266,7 +269,7 @@ def test_a_limit_that_was_lowered_is_a_warning(service: Sandbox, command: Comman
     assert about(command("doctor", "--format", "json").out)["limit"] == ("observed", "40")
     said = command("doctor", "--format", "json")
     assert (said.code, about(said.out)["budget"]) == (0, ("warning", "file"))
-    assert "have lowered the limit to 40." in said.out
+    assert "have lowered the limit to 40" in said.out
 
 
 # --- a webhook ---

@@ -9,7 +9,7 @@ from onboard360_async.sandbox import Sandbox
 
 
 async def test_a_redis_is_looked_at(any_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That it could be read and written, and who shares it; a clock of its own that is wrong does no harm."""
+    """That it could be read and written, and who shares it; a clock of its own that is wrong does no harm"""
     async with Sandbox(limiter="off") as sandbox:
         place = Place(sandbox.api_key, sandbox.url, any_url, "redis")
 
@@ -21,8 +21,8 @@ async def test_a_redis_is_looked_at(any_url: str, monkeypatch: pytest.MonkeyPatc
         first = await look()
         assert first.verdict == "ok"
         assert first.why.startswith("Could be read and written; shared with all that use this Redis.")
-        assert first.why.endswith("0 of 100 were used before. 2 spent by this.")
+        assert first.why.endswith("0 of 100 were used before. 2 spent by this")
         monkeypatch.setattr("onboard360_async.doctor.examine.time.time_ns", lambda: 0)
         second = await look()
         assert (second.verdict, "2 of 100 were used before." in second.why) == ("warning", True)
-        assert second.why.endswith(" s from ours, which does no harm.")
+        assert second.why.endswith(" s from ours, which does no harm")
