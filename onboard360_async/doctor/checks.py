@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Final
 
 from onboard360_async import settings
+from onboard360_async.budget import BudgetState
 from onboard360_async.doctor.findings import Finding, Kind, Verdict
 from onboard360_async.doctor.looking import Looked
 from onboard360_async.doctor.seen import BudgetSeen, KeySeen, Seen
@@ -109,10 +110,13 @@ def _budget(seen: Seen) -> Finding:
     budget = seen.budget
     if budget.fault:
         return _is("budget", Verdict.FAILED, budget.store, budget.fault, "mend that, or keep it elsewhere: --budget")
-    said = [_shared_with(budget), *_in_use(budget), f"{budget.spent} spent by this."]
+    if budget.state is None:
+        return _is("budget", Verdict.UNKNOWN, budget.store, "it is kept by key, so without one it was not looked at")
+    said = [_shared_with(budget), *_in_use(budget.state), f"{budget.spent} spent by this."]
     odd = _oddities_of(budget)
     verdict = Verdict.WARNING if odd or budget.store == "memory" else Verdict.OK
-    return _is("budget", verdict, budget.store, " ".join(said + odd), "use --budget file" if not said[0] else "")
+    advice = "share it: --budget file, or redis://..." if budget.store == "memory" else ""
+    return _is("budget", verdict, budget.store, " ".join(said + odd), advice)
 
 
 def _shared_with(budget: BudgetSeen) -> str:
@@ -124,10 +128,7 @@ def _shared_with(budget: BudgetSeen) -> str:
     return f"Could be {what}; shared with all that use this Redis."
 
 
-def _in_use(budget: BudgetSeen) -> list[str]:
-    state = budget.state
-    if state is None:
-        return []
+def _in_use(state: BudgetState) -> list[str]:
     said = [f"{state.used} of {state.limit} were used before."]
     if state.held_by:
         is_one, number = len(state.held_by) == 1, len(state.held_by)

@@ -148,7 +148,9 @@ def test_without_a_key_nothing_is_sent(
     """Exit 2, and a report that says so."""
     monkeypatch.setenv("ONBOARD360_API_KEY", key)
     said = command("doctor", "--format", "json")
-    assert (said.code, about(said.out)["key"], sent(service)) == (2, ("failed", seen), [])
+    found = about(said.out)
+    assert (said.code, found["key"], sent(service)) == (2, ("failed", seen), [])
+    assert found["budget"] == ("unknown", "file")
 
 
 def test_a_key_from_a_file_is_looked_at_as_it_is_written(service: Sandbox, command: Command, tmp_path: Path) -> None:
@@ -216,6 +218,7 @@ def test_a_budget_in_memory_is_a_warning(service: Sandbox, command: Command) -> 
     """No other command knows of it."""
     said = command("doctor", "--format", "json", "--budget", "memory")
     assert (said.code, about(said.out)["budget"]) == (0, ("warning", "memory"))
+    assert "share it: --budget file" in said.out
 
 
 def test_a_store_that_fails_is_told_and_nothing_is_sent(
