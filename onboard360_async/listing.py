@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from onboard360_async import settings
-from onboard360_async.codec.continuation import Trail, next_link, next_page, shows_pages
+from onboard360_async.codec.continuation import PAGING, Trail, next_link, next_page, shows_pages
 from onboard360_async.codec.drift import beyond, path_of
 from onboard360_async.codec.stream import ClientStream
 from onboard360_async.errors import (
@@ -35,9 +35,6 @@ from onboard360_async.transport.transport import Transport
 __all__ = ["ClientListing"]
 
 logger: Final = logging.getLogger("onboard360_async")
-_PAGING: Final = frozenset(  # what stands beside the clients in usual ways
-    ("next", "next_url", "next_cursor", "has_more", "page", "total_pages", "total", "pagination", "meta", "links")
-)
 
 
 class ClientListing:
@@ -219,7 +216,7 @@ class _Loop:
     async def _turn(self, link: str | None, stream: ClientStream) -> None:
         """A page was read to its end. PaginationError if it does not end there, and we cannot go on."""
         call, beside = self._page.call, stream.envelope
-        call.drifted(path_of("$", name) for name in beside.keys() - _PAGING)
+        call.drifted(path_of("$", name) for name in beside.keys() - PAGING)
         url = self._following(link, stream)
         if url is not None:
             await self._fetch(url)

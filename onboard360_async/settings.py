@@ -88,6 +88,15 @@ LISTEN_GRACE_S: Final = 2.0  # seconds that requests under way have to end when 
 INBOX_FILE: Final = "onboard360-inbox.db"  # in the current folder: where it stores, if nothing else is said; our choice
 EVENT_ID_CHARS: Final = 12  # of an event's 64 that are shown to name it by; our choice
 
+# The doctor
+DOCTOR_CLIENTS: Final = 10_000  # of a listing that are looked at, if nothing else is said; our choice
+DOCTOR_MOST_CLIENTS: Final = 100_000  # ... at most: of each a mark is kept, about 20 MB of them; our choice
+DOCTOR_READ_S: Final = 30.0  # seconds that an answer may take to begin, and then to come to its end; our choice
+DOCTOR_MAX_WAIT_S: Final = 90.0  # seconds that a request waits for the budget: more than any minute; our choice
+DOCTOR_LEAST_ORDERED: Final = 5  # clients that show an order: 1 time in 120 they stand so by chance; our choice
+DOCTOR_SHOWN: Final = 8  # names of members that are shown; our choice
+DOCTOR_WORD_CHARS: Final = 60  # characters of a header's word that is shown; our choice
+
 # An import
 IMPORT_CONCURRENCY: Final = 4  # POSTs in flight; our choice: bounds what a crash leaves unknown
 IMPORT_MOST_COLUMNS: Final = 1000  # different keys in a list of JSON objects; our choice

@@ -28,12 +28,13 @@ ROOMS: Mapping[str, set[str]] = {
     "checks": set(),
     "api": {"budget", "checks", "codec", "importer", "listing", "transport"},
     "otel": {"budget", "transport"},
+    "doctor": {"budget", "codec", "transport", "webhooks"},
     "bridge": set(),
     "blocking": {"bridge", "importer", "listing"},
     "sync": {"api", "blocking", "bridge", "budget", "transport"},
     "sandbox": set(),
     "testing": {"api", "budget", "sandbox", "sync", "webhooks"},
-    "cli": {"api", "budget", "checks", "importer", "sandbox", "sqlite", "transport", "webhooks"},
+    "cli": {"api", "budget", "checks", "doctor", "importer", "sandbox", "sqlite", "transport", "webhooks"},
 }
 
 

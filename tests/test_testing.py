@@ -316,6 +316,24 @@ def test_of_the_module(onboard360_sandbox):
     assert counted(project(tmp_path, source, "-p", "onboard360_async.testing", **ALONE)) == {"passed": 4}
 
 
+def test_a_marker_takes_the_preset_that_the_doctor_has_saved(tmp_path: Path) -> None:
+    """As a path beside the test, or as what is in it."""
+    (tmp_path / "ours.json").write_text('{"version": 1, "paging": "link", "page_size": 7, "blanks": "missing"}')
+    source = """
+from pathlib import Path
+import pytest
+OURS = Path(__file__).with_name("ours.json")
+@pytest.mark.onboard360(preset=OURS, page_size=2)
+def test_by_its_path(onboard360_sandbox):
+    switches = onboard360_sandbox.switches
+    assert (switches.paging, switches.page_size, switches.blanks) == ("link", 2, "missing")
+@pytest.mark.onboard360(preset={"version": 1, "order": "newest"})
+def test_by_what_is_in_it(onboard360_sandbox):
+    assert (onboard360_sandbox.switches.order, onboard360_sandbox.switches.paging) == ("newest", "none")
+"""
+    assert counted(project(tmp_path, source, "-p", "onboard360", **ALONE)) == {"passed": 2}
+
+
 def test_what_cannot_be_meant_is_told_in_a_line(tmp_path: Path) -> None:
     """The option, what it may be, and no traceback of ours."""
     source = """

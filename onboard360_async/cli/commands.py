@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "campaigns": _Command("clients", "campaigns", "Campaigns: list."),
     "clients": _Command("clients", "clients", "Clients: list, add."),
     "demo": _Command("demo", "demo", "See it all at work: sandbox, import, links, webhooks."),
+    "doctor": _Command("doctor", "doctor", "What the service is like where its page says nothing."),
     "import": _Command("importing", "import_file", "Add everybody in a file to a campaign, each exactly once."),
     "imports": _Command("imports", "imports", "Imports that were begun: list, show, resume, results and more."),
     "links": _Command("links", "links", "Onboarding links: find."),

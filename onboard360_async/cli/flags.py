@@ -34,7 +34,7 @@ class Access:
 
     def open(self, **options: Any) -> AsyncOnboard360:
         """A handle on the service. ConfigurationError without a key, or for a budget that cannot be kept so."""
-        return AsyncOnboard360(self._key(), base_url=self.base_url, budget=self.store(), **options)
+        return AsyncOnboard360(self.key(), base_url=self.base_url, budget=self.store(), **options)
 
     def store(self) -> str:
         """Where the budget is kept. ConfigurationError if that cannot be."""
@@ -48,7 +48,8 @@ class Access:
         given = {"--api-key-file": self.api_key_file, "--base-url": self.base_url, "--budget": budget}
         return [word for flag, value in given.items() if value is not None for word in (flag, value)]
 
-    def _key(self) -> str | None:
+    def key(self) -> str | None:
+        """The key as it is written in its file; None: the environment's. ConfigurationError if it cannot be read."""
         if self.api_key_file is None:
             if not os.environ.get(settings.API_KEY_VARIABLE, "").strip():
                 raise ConfigurationError(

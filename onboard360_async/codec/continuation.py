@@ -15,9 +15,12 @@ from yarl import URL
 from onboard360_async import settings
 from onboard360_async.errors import PaginationError
 
-__all__ = ["Trail", "next_link", "next_page", "shows_pages"]
+__all__ = ["PAGING", "Trail", "next_link", "next_page", "shows_pages"]
 
 Place = Mapping[str, object]  # the members beside the clients, or those of one object among them
+PAGING: Final = frozenset(  # what stands beside the clients in usual ways
+    ("next", "next_url", "next_cursor", "has_more", "page", "total_pages", "total", "pagination", "meta", "links")
+)
 _ADDRESSES: Final = ("next_url", "next")
 _MARKS: Final = (*_ADDRESSES, "next_cursor", "has_more")  # members that show a further page
 _LINK: Final = re.compile(r"<([^<>]*)>(.*?)(?=,\s*<|$)", re.DOTALL)

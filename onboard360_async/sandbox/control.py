@@ -19,6 +19,7 @@ from onboard360_async.sandbox.desk import Desk
 from onboard360_async.sandbox.faults import read_options
 from onboard360_async.sandbox.openapi import describe
 from onboard360_async.sandbox.store import StoredClient, time_text
+from onboard360_async.sandbox.switches import versioned
 from onboard360_async.sandbox.webhooks import Webhook
 
 __all__ = ["CONTROL_PATH", "Control"]
@@ -126,7 +127,7 @@ class Control:
         preset = told.pop("preset", None)
         if preset is not None and (not isinstance(preset, str) or preset.endswith(".json")):
             raise ValueError("preset must be a name; send what is in a file as it stands")
-        self._desk.configure(preset, told)
+        self._desk.configure(preset, versioned(told))
         return self._desk.settings.as_json()
 
     async def _limiter(self, _: web.Request) -> object:

@@ -19,7 +19,7 @@ from onboard360_async.sandbox.limiter import Limiter, make_limiter
 from onboard360_async.sandbox.recorder import Recorder
 from onboard360_async.sandbox.seeds import read_seed
 from onboard360_async.sandbox.store import Store, StoredClient, time_text
-from onboard360_async.sandbox.switches import Minute, Settings, Switches, settle
+from onboard360_async.sandbox.switches import Minute, Preset, Settings, Switches, settle
 from onboard360_async.sandbox.webhooks import Webhook
 
 __all__ = ["Desk"]
@@ -260,7 +260,7 @@ class Desk:
         self.faults.clear()
         self.changed()
 
-    def configure(self, preset: str | None = None, options: Mapping[str, object] | None = None) -> None:
+    def configure(self, preset: Preset | None = None, options: Mapping[str, object] | None = None) -> None:
         """Change switches and limiter, all of them by a preset; ValueError, with nothing changed.
 
         A limiter that is changed forgets what it counted.

@@ -18,7 +18,7 @@ from onboard360_async.sandbox.faults import Fault, FaultOptions
 from onboard360_async.sandbox.keys import checked_keys
 from onboard360_async.sandbox.recorder import RequestRecord
 from onboard360_async.sandbox.store import Store
-from onboard360_async.sandbox.switches import Minute, Settings, Switches, SwitchOptions, settle
+from onboard360_async.sandbox.switches import Minute, Preset, Settings, Switches, SwitchOptions, settle
 from onboard360_async.sandbox.webhooks import Webhook, WebhookOptions
 
 if TYPE_CHECKING:
@@ -33,12 +33,13 @@ _CODE_CHARS: Final = 12
 class Sandbox:
     """360Onboard on a loopback port: `async with` runs it on the running loop, `with` on a thread of its own.
 
-    `preset` (`PRESETS`, or a JSON file) and `switches` (`SWITCHES`) say how the service is that the API page leaves
-    open. `limit` requests of a key in `window_s` seconds, counted as the `limiter` (`LIMITERS`) does; `count_refused`
-    counts 429s too. `clock` (seconds) and `now` are what the sandbox's own clock runs by, `new_id` and `new_code` name
-    what is created, and must not repeat themselves. `db` is a file that keeps the state, `port` 0 a free one,
-    `link_origin` where links lead (to the sandbox itself). `campaigns` are names, or pairs of id and name; `seed` is
-    what `seed()` takes, there from the start and after each reset; a `db` that was used before does without it.
+    `preset` (`PRESETS`, a JSON file, or what is in one) and `switches` (`SWITCHES`) say how the service is that the API
+    page leaves open. `limit` requests of a key in `window_s` seconds, counted as the `limiter` (`LIMITERS`) does;
+    `count_refused` counts 429s too. `clock` (seconds) and `now` are what the sandbox's own clock runs by, `new_id` and
+    `new_code` name what is created, and must not repeat themselves. `db` is a file that keeps the state, `port` 0 a
+    free one, `link_origin` where links lead (to the sandbox itself). `campaigns` are names, or pairs of id and name;
+    `seed` is what `seed()` takes, there from the start and after each reset; a `db` that was used before does without
+    it.
     Keys that begin with `sk_live_` are refused unless `allow_live_keys`: they have no place in a double. `webhooks`
     are URLs or `Webhook`s, see `add_webhook`; those of other machines are refused unless `allow_remote`.
 
@@ -50,7 +51,7 @@ class Sandbox:
         self,
         *,
         api_keys: Iterable[str] | None = None,
-        preset: str = "documented",
+        preset: Preset = "documented",
         limit: int | None = None,
         window_s: float | None = None,
         limiter: str | None = None,
@@ -213,7 +214,7 @@ class Sandbox:
     def configure(
         self,
         *,
-        preset: str | None = None,
+        preset: Preset | None = None,
         limit: int | None = None,
         window_s: float | None = None,
         limiter: str | None = None,

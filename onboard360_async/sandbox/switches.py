@@ -4,6 +4,7 @@ Knows no request; `server`, `listings` and `answers` read them. Each is pinned b
 """
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypedDict, cast
@@ -13,14 +14,17 @@ from attrs import asdict, frozen
 __all__ = [
     "LIMIT",
     "PRESETS",
+    "PRESET_VERSION",
     "SWITCHES",
     "WINDOW_S",
     "Minute",
+    "Preset",
     "Settings",
     "Switch",
     "SwitchOptions",
     "Switches",
     "settle",
+    "versioned",
 ]
 
 LIMIT: Final = 100  # requests per window. Source: API page, "Error Handling"
@@ -137,25 +141,48 @@ PRESETS: Final[Mapping[str, Mapping[str, object]]] = {
     },
 }
 """Switches together. "hostile" has every reading that is not the first that comes to mind."""
+PRESET_VERSION: Final = 1  # of a preset's form: `version` in a file; a later one may mean what this one does not know
 _MINUTE: Final = ("limiter", "limit", "window_s", "count_refused")
 
 
-def settle(before: Settings, preset: str | None = None, options: Mapping[str, object] | None = None) -> Settings:
-    """The settings that a preset (a name of `PRESETS`, or a JSON file) and options make of those before.
+Preset = str | os.PathLike[str] | Mapping[str, object]
+
+
+def settle(before: Settings, preset: Preset | None = None, options: Mapping[str, object] | None = None) -> Settings:
+    """The settings that a preset (a name of `PRESETS`, a JSON file, what is in one) and options make of those before.
 
     A preset decides everything anew, then options count. ValueError names what cannot be meant.
     """
     if preset is not None:
         before = Settings(Minute(), Switches())
-        before = _changed(before, _preset(preset))
+        told = _preset(preset)
+        try:
+            before = _changed(before, versioned(told))
+        except ValueError as error:
+            raise ValueError(f"{_named(preset)}: {error}") from None
     return _changed(before, options or {})
 
 
-def _preset(name: str) -> Mapping[str, object]:
-    if isinstance(name, str) and name in PRESETS:
-        return PRESETS[name]
-    if not (isinstance(name, str) and name.endswith(".json")):
-        raise ValueError(f"there is no preset {name!r}; choose {' or '.join(PRESETS)}, or a file that ends in .json")
+def versioned(told: Mapping[str, object]) -> dict[str, object]:
+    """The switches of a preset without its `version`; ValueError if that is one that this sandbox does not know."""
+    version = told.get("version", PRESET_VERSION)
+    if type(version) is not int or version != PRESET_VERSION:
+        raise ValueError(f"version cannot be {version!r}; this sandbox reads {PRESET_VERSION}")
+    return {name: value for name, value in told.items() if name != "version"}
+
+
+def _named(preset: Preset) -> str:
+    return "the preset" if isinstance(preset, Mapping) else f"the preset {os.fspath(preset)}"
+
+
+def _preset(preset: Preset) -> Mapping[str, object]:
+    if isinstance(preset, Mapping):
+        return preset
+    if isinstance(preset, str) and preset in PRESETS:
+        return PRESETS[preset]
+    name = os.fspath(preset) if isinstance(preset, str | os.PathLike) else ""
+    if not name.endswith(".json"):
+        raise ValueError(f"there is no preset {preset!r}; choose {' or '.join(PRESETS)}, or a file that ends in .json")
     try:
         found = json.loads(Path(name).read_text(encoding="utf-8-sig"))
     except OSError as error:

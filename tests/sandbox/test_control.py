@@ -73,6 +73,13 @@ async def test_switches_and_limiter() -> None:
         assert (await told(sandbox, "GET", "/limiter"))["refused"] == 0
 
 
+async def test_what_is_in_a_presets_file_can_be_sent_as_it_stands() -> None:
+    """Its version, too; the switches that it does not name stay as they are."""
+    async with Sandbox(blanks="empty") as sandbox:
+        switched = await told(sandbox, "POST", "/switches", {"version": 1, "paging": "page", "limit": 7})
+        assert (switched["paging"], switched["blanks"], switched["limit"]) == ("page", "empty", 7)
+
+
 async def test_faults() -> None:
     """Added, looked at with how often each has struck, and cleared."""
     async with Sandbox(limiter="off") as sandbox:
@@ -186,6 +193,7 @@ async def test_openapi() -> None:
         ("POST", "/switches", {"moon": 1}, "moon"),
         ("POST", "/switches", {"paging": "x"}, "cursor"),
         ("POST", "/switches", {"preset": 5}, "preset"),
+        ("POST", "/switches", {"version": 2, "paging": "link"}, "version"),
         ("POST", "/switches", {"preset": "/etc/x.json"}, "a name"),  # no file is looked at
         ("POST", "/limiter", {"limit": "x"}, "limit"),
         ("POST", "/limiter", {"limit": 0}, "limit"),

@@ -50,6 +50,40 @@ def test_a_preset_may_be_a_file(tmp_path: Path) -> None:
     assert (sandbox.limiter.limiter, sandbox.limiter.limit, sandbox.limiter.window_s) == ("fixed", 7, 60.0)
 
 
+def test_a_preset_may_be_what_is_in_a_file(tmp_path: Path) -> None:
+    """A path that is no text, or a mapping; when it is made, and when it is running."""
+    told = {"version": 1, "paging": "page", "limit": 7}
+    path = tmp_path / "ours.json"
+    path.write_text(json.dumps(told))
+    for preset in (path, told):
+        sandbox = Sandbox(preset=preset, page_size=3)
+        assert sandbox.switches == Switches(paging="page", page_size=3)
+        assert sandbox.limiter.limit == 7
+    with Sandbox(preset="hostile") as running:
+        running.configure(preset=told)
+        assert running.switches == Switches(paging="page")
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", 1.0, True, None, [1]])
+def test_a_preset_of_another_version_is_refused(tmp_path: Path, version: object) -> None:
+    """It may mean what this sandbox does not know; the file is named. No preset says the same: version 1."""
+    path = tmp_path / "later.json"
+    path.write_text(json.dumps({"version": version, "paging": "link"}))
+    with pytest.raises(ValueError, match=r"the preset .*later\.json: version cannot be .*; this sandbox reads 1"):
+        Sandbox(preset=path)
+    with pytest.raises(ValueError, match="the preset: version cannot be"):
+        Sandbox(preset={"version": version})
+
+
+@pytest.mark.parametrize("preset", [{"pagging": "link"}, {"paging": "scroll"}, {"limit": "many"}])
+def test_what_is_wrong_in_a_preset_names_its_file(tmp_path: Path, preset: dict[str, object]) -> None:
+    """So that one sees which of several it is."""
+    path = tmp_path / "ours.json"
+    path.write_text(json.dumps(preset))
+    with pytest.raises(ValueError, match=r"^the preset .*ours\.json: "):
+        Sandbox(preset=path)
+
+
 @pytest.mark.parametrize(
     ("content", "match"),
     [
