@@ -12,7 +12,8 @@ from attrs import field, frozen
 from onboard360_async import settings
 from onboard360_async.budget.file_store import state_file
 from onboard360_async.budget.registry import name_for
-from onboard360_async.budget.stores import StoreError, open_store
+from onboard360_async.budget.store import StoreError
+from onboard360_async.budget.stores import open_store
 from onboard360_async.doctor.census import Census
 from onboard360_async.doctor.looking import Ear, look_at_campaigns, look_at_clients
 from onboard360_async.doctor.seen import BudgetSeen, KeySeen, Seen

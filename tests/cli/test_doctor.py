@@ -17,7 +17,7 @@ import pytest
 from onboard360_async import Budget, settings
 from onboard360_async.budget.file_store import FileStore
 from onboard360_async.budget.registry import name_for
-from onboard360_async.budget.stores import StoreError
+from onboard360_async.budget.store import StoreError
 from onboard360_async.doctor.signed import look_into
 from onboard360_async.sandbox import KINDS, Sandbox
 from onboard360_async.webhooks import sign
