@@ -1,5 +1,6 @@
 """What all tests share: no network but this machine, mocks that work with aiohttp 3.14, the sandbox and a handle."""
 
+import inspect
 import socket
 from collections.abc import AsyncIterator, Iterator
 from itertools import count
@@ -32,10 +33,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 class _ShimmedResponse(ClientResponse):
-    """aioresponses 0.7.9 does not know `stream_writer`, which aiohttp 3.14 wants of every response."""
+    """aioresponses 0.7.9 does not know `stream_writer`, which aiohttp 3.14 wants of a response and 3.13 refuses."""
 
     def __init__(self, method: str, url: URL, **options: Any) -> None:
-        options.setdefault("stream_writer", SimpleNamespace(output_size=0))
+        if "stream_writer" in inspect.signature(ClientResponse).parameters:
+            options.setdefault("stream_writer", SimpleNamespace(output_size=0))
         super().__init__(method, url, **options)
 
 

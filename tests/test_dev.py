@@ -291,7 +291,7 @@ def test_it_lists_its_tasks(tmp_path: Path) -> None:
     """One line each, from whatever folder it is called."""
     said = call(folder=tmp_path)
     assert said.returncode == 0
-    for task in ("demo", "test", "lint", "types", "docs", "bench", "lock"):
+    for task in ("demo", "test", "lint", "types", "docs", "bench", "matrix", "lock"):
         assert f"\n  {task}" in said.stdout
     assert max(map(len, said.stdout.splitlines())) <= 100
 

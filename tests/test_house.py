@@ -39,7 +39,7 @@ def name(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
-@pytest.mark.parametrize("path", [*PACKAGE, ROOT / "dev", ROOT / ".ci" / "site.py"], ids=name)
+@pytest.mark.parametrize("path", [*PACKAGE, ROOT / "dev", *sorted((ROOT / ".ci").glob("*.py"))], ids=name)
 def test_a_file_can_be_read_in_one_sitting(path: Path) -> None:
     """At most 400 lines, functions of at most 50, and a docstring that says what the file is."""
     text = path.read_text()

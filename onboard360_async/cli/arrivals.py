@@ -164,7 +164,8 @@ class _Drawn(Arrivals):
         self._why = why
 
     def tell(self, line: str) -> None:
-        if sys.stderr.isatty():
+        # Before 15, what Rich puts in the place of stderr calls itself no terminal, whatever it stands for.
+        if getattr(sys.stderr, "rich_proxied_file", sys.stderr).isatty():
             self._above.append(on_screen(line))  # else the next frame would be drawn over it
             self._draw_soon()
         else:

@@ -58,8 +58,8 @@ def test_a_command_is_what_the_table_says(name: str) -> None:
 
 
 def test_a_word_that_is_no_command_is_told(command: Command) -> None:
-    """And leads nowhere, but to what may have been meant."""
+    """And leads nowhere, but to what may have been meant, if this click says so (8.4 does)."""
     said = command("impor")
     assert (said.code, said.out) == (2, "")
     assert "No such command 'impor'" in said.err
-    assert "'import', 'imports'" in said.err
+    assert ("'import', 'imports'" in said.err) == hasattr(click, "NoSuchCommand")
