@@ -5,7 +5,6 @@ Knows how a call is put together, not how one is sent. Source: API page, "API En
 
 import asyncio
 import os
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -17,9 +16,9 @@ import aiohttp
 
 from onboard360_async import importer, settings
 from onboard360_async.budget import Budget, Priority
-from onboard360_async.checks import IS_ID, check_email, check_new_client, check_text, pick_campaign
+from onboard360_async.checks import IS_ID, check_email, check_new_client, check_request, check_text, pick_campaign
 from onboard360_async.codec.answers import decode_campaigns, decode_client, decode_json, encode_client, encode_json
-from onboard360_async.errors import ConfigurationError, ValidationError
+from onboard360_async.errors import ConfigurationError
 from onboard360_async.hidden import hidden
 from onboard360_async.listing import ClientListing
 from onboard360_async.models import Campaign, Client, NewClient, email_key
@@ -32,8 +31,6 @@ from onboard360_async.transport.transport import Transport
 
 __all__ = ["UNSET", "AsyncOnboard360", "Unset"]
 
-_PATH: Final = re.compile(r"(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)+")  # RFC 3986, without empty segments
-_METHOD: Final = re.compile(r"[A-Z]+")
 _LIST_CAMPAIGNS: Final = Request("GET", "/campaigns")
 
 
@@ -355,10 +352,7 @@ class AsyncOnboard360:
         path, params = hidden(path), {name: hidden(value) for name, value in (params or {}).items()}
         body = None if json is None else hidden(encode_json(json))
         del json  # no traceback is to show it
-        if not isinstance(method, str) or not _METHOD.fullmatch(method):
-            raise ValidationError("The method must be in capitals, such as GET.", "method")
-        if not isinstance(path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
-            raise ValidationError("The path must look like /clients, without host, query or '..'.", "path")
+        check_request(method, path)
         request = Request(method, path, params, body)
         return await Call(self._transport, request, self._with(priority, deadline_s, max_wait_s)).read(decode_json)
 

@@ -1,6 +1,6 @@
 """What is refused before anything is sent: arguments that cannot be meant.
 
-Knows no request. A message names the argument, never its value, which may be a person's.
+Sends nothing. A message names the argument, never its value, which may be a person's.
 """
 
 import re
@@ -10,9 +10,11 @@ from onboard360_async.errors import ValidationError
 from onboard360_async.hidden import hidden
 from onboard360_async.models import Campaign, NewClient
 
-__all__ = ["IS_ID", "check_email", "check_new_client", "check_text", "pick_campaign"]
+__all__ = ["IS_ID", "check_email", "check_new_client", "check_request", "check_text", "pick_campaign"]
 
 IS_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch  # a UUID, as the page shows ids
+_METHOD = re.compile(r"[A-Z]+")
+_PATH = re.compile(r"(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)+")  # RFC 3986, without empty segments
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _OPTIONAL = ("first_name", "last_name", "company_name", "phone")
 
@@ -24,6 +26,14 @@ def check_text(name: str, value: object) -> str:
     if not value.strip():
         raise ValidationError(f"{name} is empty; nothing was sent.", name)
     return value
+
+
+def check_request(method: object, path: object) -> None:
+    """What every request has: a method in capitals, and a path below the base URL that leads nowhere else."""
+    if not isinstance(method, str) or not _METHOD.fullmatch(method):
+        raise ValidationError("The method must be in capitals, such as GET.", "method")
+    if not isinstance(path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
+        raise ValidationError("The path must look like /clients, without host, query or '..'.", "path")
 
 
 def check_email(email: object) -> None:

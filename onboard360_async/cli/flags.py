@@ -70,6 +70,7 @@ def access_flags(command: F) -> F:
     with_access.__dict__.update(command.__dict__)  # click keeps the parameters declared so far there
     key = click.option(
         "--api-key-file",
+        type=click.Path(allow_dash=True),
         metavar="FILE",
         help=f"File that holds the API key, - for stdin; else {settings.API_KEY_VARIABLE} from the environment.",
     )
@@ -87,13 +88,13 @@ def access_flags(command: F) -> F:
     return cast("F", key(base(budget(with_access))))
 
 
-def output_flags(command: F) -> F:
+def output_flags(command: F, default: str = "table") -> F:
     """`--format` and `--output`."""
     command = click.option(
         "--format",
         "form",
         type=click.Choice(FORMATS),
-        default="table",
+        default=default,
         show_default=True,
         help="How to write the answer.",
     )(command)

@@ -21,7 +21,7 @@ from onboard360_async.cli.screen import json_for, on_screen
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.sqlite import application_of
 
-__all__ = ["FORMATS", "Rows", "row_of", "show", "table_of", "to_the_second"]
+__all__ = ["FORMATS", "Rows", "row_of", "show", "table_of", "to_the_second", "written"]
 
 FORMATS: Final = ("table", "json", "jsonl", "csv")
 _UNBOUNDED: Final = 10_000  # columns: a table that goes to a file or a pipe is never cut
@@ -105,10 +105,17 @@ def _is_database(path: Path) -> bool:
 @contextmanager
 def show(form: str, columns: Sequence[str], output: Path | None) -> Iterator[Rows]:
     """Rows to stdout, or to a file that appears only when it is whole."""
-    if output is None:
-        rows = Rows(form, columns, sys.stdout)
+    with written(output) as out:
+        rows = Rows(form, columns, out)
         yield rows
         rows.close()
+
+
+@contextmanager
+def written(output: Path | None) -> Iterator[TextIO]:
+    """Where text goes: stdout, or a file that appears only when it is whole. ConfigurationError if that cannot be."""
+    if output is None:
+        yield sys.stdout
         sys.stdout.flush()
         return
     if output.is_dir():
@@ -123,9 +130,7 @@ def show(form: str, columns: Sequence[str], output: Path | None) -> Iterator[Row
         raise ConfigurationError(f"Cannot write {output}: {error.strerror}.") from None
     try:
         with out:
-            rows = Rows(form, columns, out)
-            yield rows
-            rows.close()
+            yield out
         part.replace(output)
     except BaseException:
         part.unlink(missing_ok=True)
