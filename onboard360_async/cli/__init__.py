@@ -3,6 +3,7 @@
 This door knows only how to say what is missing: the command's own libraries come with the extra `cli`.
 """
 
+import os
 import sys
 
 __all__ = ["main"]
@@ -15,7 +16,8 @@ def main() -> None:
 
         code = run()
     except KeyboardInterrupt:  # while all that was imported; later, `run` says it
-        print("Interrupted.", file=sys.stderr)
+        if "_ONBOARD360_COMPLETE" not in os.environ:  # nothing is said in the middle of a line that is being typed
+            print("Interrupted.", file=sys.stderr)
         code = 130
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("click", "rich", "platformdirs"):
