@@ -25,6 +25,7 @@ from tests.cli.conftest import commands
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 GUIDES = sorted((ROOT / "onboard360_async" / "guides").glob("*.md"))
+COMPARED = ("commands.md",)  # it promises nothing: tests/test_reference.py holds every line of it against the command
 PAGES = {path.name: path for path in (ROOT / "README.md", *GUIDES)}
 # Its blocks are servers: tests/webhooks/test_examples.py runs each of them, and sends it webhooks.
 SERVERS = re.compile(r"^## Receive them$.*?(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -97,7 +98,7 @@ def test_what_a_guide_says_is_held_by_tests_that_are_there(path: Path) -> None:
     """A promise names its test; a test that was renamed must not leave the promise alone."""
     tests = "\n".join(each.read_text() for each in (ROOT / "tests").rglob("test_*.py"))
     named = set(re.findall(r"`(test_\w+)`", path.read_text()))
-    assert len(named) > 5
+    assert len(named) > 5 or path.name in COMPARED
     assert [name for name in named if f"def {name}(" not in tests] == []
     files = set(re.findall(r"`(?:tests/[\w/]+/)?(test_\w+\.py)`", path.read_text()))
     assert files <= {each.name for each in (ROOT / "tests").rglob("test_*.py")}
