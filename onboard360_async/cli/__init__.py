@@ -16,12 +16,16 @@ def main() -> None:
 
         code = run()
     except KeyboardInterrupt:  # while all that was imported; later, `run` says it
-        if "_ONBOARD360_COMPLETE" not in os.environ:  # nothing is said in the middle of a line that is being typed
-            print("Interrupted.", file=sys.stderr)
+        _say("Interrupted.")
         code = 130
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("click", "rich", "platformdirs"):
             raise
-        print("The command needs some more packages: pip install 'onboard360-async[cli]'", file=sys.stderr)
+        _say("The command needs some more packages: pip install 'onboard360-async[cli]'")
         sys.exit(2)
     sys.exit(code)
+
+
+def _say(text: str) -> None:
+    if "_ONBOARD360_COMPLETE" not in os.environ:  # nothing is said in the middle of a line that is being typed
+        print(text, file=sys.stderr)

@@ -7,10 +7,12 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from onboard360_async import settings
+from onboard360_async.cli import main
 from onboard360_async.cli.commands import COMMANDS
 from onboard360_async.cli.completing import answer
 from onboard360_async.cli.guide import guides
@@ -135,6 +137,29 @@ def test_what_no_shell_asks_is_refused_in_silence(
     monkeypatch.setattr("onboard360_async.cli.completing._completer", interrupted)
     assert answer(onboard360, "bash_complete") == 1
     assert tuple(capsys.readouterr()) == ("", "")
+
+
+@pytest.mark.parametrize(
+    "trouble", [KeyboardInterrupt(), ModuleNotFoundError("No module named 'click'", name="click")], ids=repr
+)
+def test_what_goes_wrong_at_the_door_is_not_told_where_one_types(
+    trouble: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C while all is imported, or the extra that was removed: one line at a prompt, and silence behind TAB."""
+
+    class Door(ModuleType):
+        @property
+        def run(self) -> None:
+            raise trouble
+
+    monkeypatch.setitem(sys.modules, "onboard360_async.cli.app", Door("app"))
+    for is_asked in (False, True):
+        if is_asked:
+            monkeypatch.setenv(settings.COMPLETE_VARIABLE, "bash_complete")
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        assert (ended.value.code in (2, 130), said.out, said.err.count("\n")) == (True, "", 0 if is_asked else 1)
 
 
 @pytest.mark.parametrize(
