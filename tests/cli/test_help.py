@@ -18,6 +18,7 @@ import pytest
 from onboard360_async.cli import guide
 from onboard360_async.cli.app import onboard360
 from onboard360_async.cli.commands import COMMANDS
+from onboard360_async.cli.drawing import drawn
 from tests.cli.conftest import Command, commands
 
 FOLDER = Path(str(files("onboard360_async"))) / "guides"
@@ -141,6 +142,15 @@ def test_links_are_spelt_as_a_terminal_needs_them() -> None:
         "See the budget (`onboard360 help budget`), [it](https://a.b/c), readme,"
         " a picture and `[no](link.md)`.\n\n```python\nx = [a](b.md)\n```\n"
     )
+
+
+def test_an_address_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not hidden in an escape, of which a pager that knows none would show the half."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    shown, _ = drawn("See [it](https://a.b/c), **now**.")
+    assert "\x1b[1m" in shown
+    assert "\x1b]" not in shown
+    assert "it (https://a.b/c)" in plain(shown)
 
 
 def test_every_link_between_guides_leads_to_one() -> None:
