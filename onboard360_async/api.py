@@ -16,7 +16,7 @@ import aiohttp
 
 from onboard360_async import importer, settings
 from onboard360_async.budget import Budget, Priority
-from onboard360_async.checks import IS_ID, check_call, check_email, check_new_client, check_text, pick_campaign
+from onboard360_async.checks import IS_ID, check_email, check_new_client, check_request, check_text, pick_campaign
 from onboard360_async.codec.answers import decode_campaigns, decode_client, decode_json, encode_client, encode_json
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.hidden import hidden
@@ -352,7 +352,7 @@ class AsyncOnboard360:
         path, params = hidden(path), {name: hidden(value) for name, value in (params or {}).items()}
         body = None if json is None else hidden(encode_json(json))
         del json  # no traceback is to show it
-        check_call(method, path)
+        check_request(method, path)
         request = Request(method, path, params, body)
         return await Call(self._transport, request, self._with(priority, deadline_s, max_wait_s)).read(decode_json)
 

@@ -1,6 +1,6 @@
 """What is refused before anything is sent: arguments that cannot be meant.
 
-Knows no request. A message names the argument, never its value, which may be a person's.
+Sends nothing. A message names the argument, never its value, which may be a person's.
 """
 
 import re
@@ -10,7 +10,7 @@ from onboard360_async.errors import ValidationError
 from onboard360_async.hidden import hidden
 from onboard360_async.models import Campaign, NewClient
 
-__all__ = ["IS_ID", "check_call", "check_email", "check_new_client", "check_text", "pick_campaign"]
+__all__ = ["IS_ID", "check_email", "check_new_client", "check_request", "check_text", "pick_campaign"]
 
 IS_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch  # a UUID, as the page shows ids
 _METHOD = re.compile(r"[A-Z]+")
@@ -28,6 +28,14 @@ def check_text(name: str, value: object) -> str:
     return value
 
 
+def check_request(method: object, path: object) -> None:
+    """What every request has: a method in capitals, and a path below the base URL that leads nowhere else."""
+    if not isinstance(method, str) or not _METHOD.fullmatch(method):
+        raise ValidationError("The method must be in capitals, such as GET.", "method")
+    if not isinstance(path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
+        raise ValidationError("The path must look like /clients, without host, query or '..'.", "path")
+
+
 def check_email(email: object) -> None:
     """What every address has: one @ with something on both sides, and neither spaces nor control characters."""
     text = hidden(check_text("email", email).strip())
@@ -43,14 +51,6 @@ def check_new_client(client: NewClient) -> None:
         value = getattr(client, name)
         if value is not None and not isinstance(value, str):
             raise ValidationError(f"{name} must be text or None, not {type(value).__name__}; nothing was sent.", name)
-
-
-def check_call(method: object, path: object) -> None:
-    """A method and the path behind the base URL, which leads nowhere else."""
-    if not isinstance(method, str) or not _METHOD.fullmatch(method):
-        raise ValidationError("The method must be in capitals, such as GET.", "method")
-    if not isinstance(path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
-        raise ValidationError("The path must look like /clients, without host, query or '..'.", "path")
 
 
 def pick_campaign(wanted: str, campaigns: Sequence[Campaign]) -> Campaign:

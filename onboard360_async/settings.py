@@ -15,6 +15,8 @@ BASE_URL_VARIABLE: Final = "ONBOARD360_BASE_URL"  # our choice
 BUDGET_VARIABLE: Final = "ONBOARD360_BUDGET"  # our choice
 WEBHOOK_SECRET_VARIABLE: Final = "ONBOARD360_WEBHOOK_SECRET"  # noqa: S105 - the name of one; our choice
 
+COMPLETE_VARIABLE: Final = "_ONBOARD360_COMPLETE"  # click's; a shell sets it for the moment in which it asks
+
 # The budget
 LIMIT: Final = 100  # requests per window; documented ("429 - Rate limit exceeded (100 requests/minute)")
 WINDOW_S: Final = 60.0  # seconds; documented (the minute of "100 requests/minute")
@@ -79,6 +81,7 @@ MAX_ITEM_CHARS: Final = 16 * 1024 * 1024  # characters of one element of a list 
 DRIFT_MOST_TOLD: Final = 100  # paths beyond the API page that one handle tells of; our choice
 
 # The command
+HELP_COLUMNS: Final = 100  # of help and guides on a terminal, at most; our choice
 WATCH_EVERY_S: Final = 1.0  # seconds between two looks of `onboard360 budget --watch`; our choice
 WAITING_TOLD_S: Final = 2.0  # seconds that a command waits for the budget before it says so; our choice
 LISTEN_PORT: Final = 8361  # of `onboard360 webhooks listen`, beside the sandbox's 8360; our choice

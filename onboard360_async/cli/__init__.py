@@ -3,6 +3,7 @@
 This door knows only how to say what is missing: the command's own libraries come with the extra `cli`.
 """
 
+import os
 import sys
 
 from onboard360_async.cli.signals import ended_at_once
@@ -17,11 +18,16 @@ def main() -> None:
             from onboard360_async.cli.app import run
         code = run()
     except KeyboardInterrupt:  # before or behind what `run` sees
-        print("Interrupted.", file=sys.stderr)
+        _say("Interrupted.")
         code = 130
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("click", "rich", "platformdirs"):
             raise
-        print("The command needs some more packages: pip install 'onboard360-async[cli]'", file=sys.stderr)
+        _say("The command needs some more packages: pip install 'onboard360-async[cli]'")
         sys.exit(2)
     sys.exit(code)
+
+
+def _say(text: str) -> None:
+    if "_ONBOARD360_COMPLETE" not in os.environ:  # nothing is said in the middle of a line that is being typed
+        print(text, file=sys.stderr)

@@ -17,19 +17,26 @@ from onboard360_async.cli.screen import on_screen, short
 __all__ = ["onboard360", "run"]
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": settings.HELP_COLUMNS}
+)
 @click.version_option(package_name="onboard360-async", prog_name="onboard360")
 def onboard360() -> None:
     """360Onboard from the command line, inside its 100 requests a minute.
 
     Data goes to stdout, progress and messages to stderr. The API key is read from ONBOARD360_API_KEY or a file.
     No key yet? `onboard360 demo` shows it all, `onboard360 sandbox` plays the service on this machine.
+    `onboard360 help` has guides to it.
     """
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and give its exit code; a user's mistake never shows a traceback."""
     _prepare_streams()
+    if arguments is None and (asked := os.environ.get(settings.COMPLETE_VARIABLE)):
+        from onboard360_async.cli.completing import answer  # for a shell alone
+
+        return answer(onboard360, asked)
     try:
         with onboard360.make_context("onboard360", sys.argv[1:] if arguments is None else arguments) as context:
             code = onboard360.invoke(context)

@@ -76,6 +76,7 @@ def access_flags(command: F) -> F:
     with_access.__dict__.update(command.__dict__)  # click keeps the parameters declared so far there
     key = click.option(
         "--api-key-file",
+        type=click.Path(allow_dash=True),
         metavar="FILE",
         help=f"File that holds the API key, - for stdin; else {settings.API_KEY_VARIABLE} from the environment.",
     )
@@ -100,13 +101,13 @@ class _Form(click.Choice[str]):
         return super().convert("table" if value == "text" else value, param, ctx)
 
 
-def output_flags(command: F) -> F:
+def output_flags(command: F, default: str = "table") -> F:
     """`--format` and `--output`."""
     command = click.option(
         "--format",
         "form",
         type=_Form(FORMATS),
-        default="table",
+        default=default,
         show_default=True,
         help="How to write the answer.",
     )(command)

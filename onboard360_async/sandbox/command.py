@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Never
+from typing import Final, NamedTuple, Never
 
 from onboard360_async.sandbox.events import EVENTS
 from onboard360_async.sandbox.faults import KINDS, parse_fault
@@ -21,7 +21,7 @@ from onboard360_async.sandbox.store import StoreError
 from onboard360_async.sandbox.switches import LIMIT, PRESETS, SWITCHES, WINDOW_S, SwitchOptions
 from onboard360_async.sandbox.webhooks import RETRIES, Webhook
 
-__all__ = ["PORT", "VARIABLE", "main"]
+__all__ = ["PORT", "VARIABLE", "Flag", "flags", "main", "usage"]
 
 PORT: Final = 8360
 VARIABLE: Final = "ONBOARD360_WEBHOOK_SECRET"  # of the secret of webhooks
@@ -33,9 +33,33 @@ class _UsageError(Exception):
     """A flag that cannot be read."""
 
 
+class Flag(NamedTuple):
+    """A flag as it may be typed."""
+
+    names: tuple[str, ...]
+    meaning: str
+    choices: tuple[str, ...]  # empty where anything may be said
+    takes_file: bool
+
+
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> Never:
         raise _UsageError(message)
+
+    def flags(self) -> Iterator[Flag]:
+        for each in self._actions:
+            choices = tuple(map(str, each.choices or ()))
+            yield Flag(tuple(each.option_strings), each.help or "", choices, "FILE" in str(each.metavar))
+
+
+def flags() -> list[Flag]:
+    """All flags, for whoever completes them at a prompt."""
+    return list(_parser().flags())
+
+
+def usage() -> str:
+    """What `--help` says."""
+    return _parser().format_help()
 
 
 def main(argv: Sequence[str] | None = None) -> int:

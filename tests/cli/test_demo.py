@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from onboard360_async.cli.demo import _list_in
 from onboard360_async.errors import ConfigurationError, InboxError
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks import Inbox
@@ -27,6 +28,14 @@ def test_a_folder_that_cannot_be_had_is_one_line(command: Command, tmp_path: Pat
         said = command("demo", "--folder", folder)
         assert (said.code, said.out, said.err.count("\n")) == (2, "", 1)
         assert said.err.startswith(f"Error: Cannot write in the folder {folder}: ")
+
+
+def test_the_demo_makes_its_folder_where_the_system_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By TMPDIR, if no folder is said."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)  # as in a process that has not looked yet
+    people = _list_in(None)
+    assert (people.name, people.parent.parent) == ("people.csv", tmp_path)
 
 
 @pytest.mark.parametrize("window", ["0", "-1", "nan", "inf", "x"])

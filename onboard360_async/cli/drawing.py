@@ -1,0 +1,42 @@
+"""Markdown as a terminal shows it: in its width, and with colours where it has some. Knows no guide."""
+
+from typing import Final
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markdown import Markdown, TableElement
+from rich.table import Table
+from rich.theme import Theme
+
+from onboard360_async import settings
+
+__all__ = ["drawn"]
+
+_NO_GROUND: Final = {"markdown.code": "bold cyan", "markdown.code_block": "cyan"}  # fits a dark and a light terminal
+_CODE: Final = "ansi_dark"  # the terminal's own colours, and no ground either
+
+
+class _Table(TableElement):
+    """A table none of whose cells is cut: it may be a name that is to be typed."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for each in super().__rich_console__(console, options):
+            if isinstance(each, Table):
+                for column in each.columns:
+                    column.overflow = "fold"
+            yield each
+
+
+class _Markdown(Markdown):
+    elements = {**Markdown.elements, "table_open": _Table}  # noqa: RUF012 - as rich has it
+
+
+def drawn(text: str) -> tuple[str, int]:
+    """What is to be written, and the height of the terminal that it is for.
+
+    Links are written out: so they outlive any pager, and none is left in half where colours are taken out.
+    """
+    console = Console(theme=Theme(_NO_GROUND))
+    console.width = min(console.width, settings.HELP_COLUMNS)
+    with console.capture() as captured:
+        console.print(_Markdown(text, code_theme=_CODE, hyperlinks=False))
+    return captured.get(), console.height
