@@ -30,8 +30,10 @@ def onboard360() -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and give its exit code; a user's mistake never shows a traceback."""
     _prepare_streams()
+    words = sys.argv[1:] if arguments is None else arguments
+    color = False if os.environ.get("NO_COLOR") else None
     try:
-        with onboard360.make_context("onboard360", sys.argv[1:] if arguments is None else arguments) as context:
+        with onboard360.make_context("onboard360", words, color=color) as context:
             code = onboard360.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code

@@ -15,7 +15,6 @@ from typing import Final
 
 import click
 from aiohttp import web
-from rich.console import Console
 from rich.table import Table
 
 from onboard360_async.api import AsyncOnboard360
@@ -23,6 +22,7 @@ from onboard360_async.budget import Budget
 from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.running import run_import
 from onboard360_async.cli.signals import run
+from onboard360_async.cli.table import console_on
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import journal_beside
 from onboard360_async.sandbox import Sandbox
@@ -174,4 +174,4 @@ def _show_links(results: Path) -> None:
     for row in created[:_LINKS]:
         table.add_row(f"{row['First name']} {row['Last name']}".strip(), row["Company"], row["link"])
     click.secho(f"\nThe first {_LINKS} of {len(created)} onboarding links", bold=True)
-    Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False, markup=False).print(table)
+    console_on(width=None if sys.stdout.isatty() else _WIDTH).print(table)
