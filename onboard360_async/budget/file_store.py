@@ -27,7 +27,7 @@ try:
 except ImportError:  # pragma: no cover - Windows, which has no such locks
     fcntl = None  # type: ignore[assignment]  # asked for before it is used
 
-__all__ = ["FileStore", "state_file"]
+__all__ = ["FileStore", "state_file", "state_folder"]
 
 T = TypeVar("T")
 _FOLDER: Final = "onboard360-async"
@@ -39,20 +39,29 @@ def state_file(name: str) -> Path:
 
     ConfigurationError if that cannot be told or made.
     """
-    from platformdirs import user_state_path
-
     if fcntl is None:
         raise ConfigurationError("A budget in a file needs file locks, which this system does not have.")
-    folder = user_state_path(_FOLDER)
+    folder = state_folder()
     file = folder / f"budget-{name}.json"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _make_private(folder, 0o700)
         if file.exists():
             _make_private(file, 0o600)
     except OSError as error:
         raise ConfigurationError(f"Cannot keep the budget in {folder}: {error.strerror}.") from None
     return file
+
+
+def state_folder() -> Path:
+    """The user's state directory of ours, which only the user can read. ConfigurationError if it cannot be made."""
+    from platformdirs import user_state_path
+
+    folder = user_state_path(_FOLDER)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_private(folder, 0o700)
+    except OSError as error:
+        raise ConfigurationError(f"Cannot keep the budget in {folder}: {error.strerror}.") from None
+    return folder
 
 
 def _make_private(path: Path, mode: int) -> None:
@@ -97,7 +106,7 @@ class FileStore:
 
     def _act(self, act: Callable[[int | None], T], flags: int) -> T:
         try:
-            file = os.open(self.path, flags | os.O_CLOEXEC, 0o600)
+            file = os.open(self.path, flags, 0o600)
         except FileNotFoundError:
             if flags & os.O_CREAT:
                 raise

@@ -37,8 +37,10 @@ def run(arguments: list[str] | None = None) -> int:
         from onboard360_async.cli.completing import answer  # for a shell alone
 
         return answer(onboard360, asked)
+    words = sys.argv[1:] if arguments is None else arguments
+    color = False if os.environ.get("NO_COLOR") else None
     try:
-        with onboard360.make_context("onboard360", sys.argv[1:] if arguments is None else arguments) as context:
+        with onboard360.make_context("onboard360", words, color=color) as context:
             code = onboard360.invoke(context)
     except click.exceptions.Exit as end:
         return end.exit_code

@@ -15,13 +15,12 @@ from typing import Final
 
 import click
 from aiohttp import web
-from rich.console import Console
-from rich.table import Table
 
 from onboard360_async.api import AsyncOnboard360
 from onboard360_async.budget import Budget
 from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.running import run_import
+from onboard360_async.cli.show import show
 from onboard360_async.cli.signals import run
 from onboard360_async.errors import ConfigurationError
 from onboard360_async.importer import journal_beside
@@ -36,7 +35,6 @@ __all__ = ["demo"]
 _CAMPAIGN: Final = "Client Onboarding Flow"
 _INBOX: Final = "inbox.db"
 _LINKS: Final = 5  # shown of all
-_WIDTH: Final = 120  # columns where there is no terminal
 
 
 class _Watch:
@@ -111,7 +109,7 @@ async def _show(people: Path, window_s: float) -> int:
         raise
     async with Sandbox(window_s=window_s) as sandbox, _receiving(sandbox, inbox):
         click.secho(f"The sandbox plays 360Onboard at {sandbox.url}", bold=True)
-        click.echo(f"Its minute lasts {window_s:g} seconds here: 100 requests in any {window_s:g} s, as 100 in 60 s.\n")
+        click.echo(f"Its minute lasts {window_s:g} s here: 100 requests in any {window_s:g} s, as 100 in 60 s.\n")
         click.secho(f"onboard360 import {people} --campaign '{_CAMPAIGN}' --skip-invalid --yes", bold=True)
         budget = Budget(window_s=window_s)
         async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget, on_event=watch) as api:
@@ -170,8 +168,9 @@ def _show_links(results: Path) -> None:
     """The first few of those who were created, as their links stand in the results."""
     with results.open(encoding="utf-8-sig", newline="") as text:
         created = [row for row in csv.DictReader(text) if row["link"]]
-    table = Table("name", "company", "link", box=None, pad_edge=False, header_style="bold")
-    for row in created[:_LINKS]:
-        table.add_row(f"{row['First name']} {row['Last name']}".strip(), row["Company"], row["link"])
     click.secho(f"\nThe first {_LINKS} of {len(created)} onboarding links", bold=True)
-    Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False, markup=False).print(table)
+    with show("table", ("name", "company", "link"), None, spare=("company", "name")) as rows:
+        rows.write(
+            {"name": f"{row['First name']} {row['Last name']}".strip(), "company": row["Company"], "link": row["link"]}
+            for row in created[:_LINKS]
+        )

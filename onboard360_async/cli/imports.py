@@ -1,5 +1,6 @@
 """`onboard360 imports`: the imports that were begun, looked at, gone on with, and decided about by hand."""
 
+import io
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -118,6 +119,8 @@ def write_import(file: Path, form: str | None, output: Path | None) -> None:
                 found.write(objects)
             return
         if output is not None:
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(newline="")  # its lines end as a file's do, on Windows, too
             write_results(journal, sys.stdout if output == _STDOUT else output, form)
             sys.stdout.flush()
             return

@@ -14,7 +14,7 @@ from typing import Final
 import click
 
 from onboard360_async import settings
-from onboard360_async.budget.file_store import state_file
+from onboard360_async.budget.file_store import state_folder
 from onboard360_async.cli.screen import on_screen
 from onboard360_async.errors import ConfigurationError, InboxError
 from onboard360_async.importer.places import journal_of, journals_in
@@ -115,7 +115,7 @@ def _note(shelf: str, file: Path) -> None:
     if (path := file.absolute()) in _remembered(shelf):
         return
     with suppress(ConfigurationError, OSError):
-        opened = os.open(_file(shelf), os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        opened = os.open(_file(shelf), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             os.write(opened, f"{json.dumps(os.fspath(path))}\n".encode())
         finally:
@@ -130,4 +130,4 @@ def _remembered(shelf: str) -> Iterator[Path]:
 
 
 def _file(shelf: str) -> Path:
-    return state_file("").with_name(shelf)
+    return state_folder() / shelf

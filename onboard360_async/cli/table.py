@@ -25,10 +25,17 @@ _PROSE: Final = frozenset(
 _PLAIN: Final = Console(color_system=None)  # whoever folds text asks one; nothing is written to it
 
 
-def console_on(out: TextIO | None = None, *, stderr: bool = False) -> Console:
+class _Screen(Console):
+    """A console that leaves it to us what becomes of a closed pipe; rich would end the process as failed."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def console_on(out: TextIO | None = None, *, stderr: bool = False, width: int | None = None) -> Console:
     """A stream to draw on. With NO_COLOR nothing is coloured, and nothing bold either: no escape code is left."""
     color = None if os.environ.get("NO_COLOR") else "auto"
-    return Console(file=out, stderr=stderr, color_system=color, highlight=False, markup=False)  # type: ignore[arg-type]  # a literal or None
+    return _Screen(file=out, stderr=stderr, color_system=color, width=width, highlight=False, markup=False)  # type: ignore[arg-type]  # a literal or None
 
 
 def facts_table(columns: Sequence[str]) -> Table:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from onboard360_async.cli.demo import _list_in
+from onboard360_async.cli.demo import _list_in, _show_links
 from onboard360_async.errors import ConfigurationError, InboxError
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks import Inbox
@@ -68,3 +68,20 @@ def test_what_the_demo_is_sent_is_sent_once(command: Command, tmp_path: Path, mo
 
     monkeypatch.setattr(Sandbox, "add_webhook", add_webhook)
     assert command("demo", "--folder", tmp_path).err == "Error: seen {'retries': 'none'}\n"
+
+
+def test_a_link_that_the_demo_shows_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a terminal of eighty: it is what the demo is about, and is to be opened."""
+    link = f"http://127.0.0.1:43531/c/{'x' * 12}"
+    results = tmp_path / "people.results.csv"
+    results.write_text(
+        f"First name,Last name,Company,link\nİbrahim,Procházková,Müller Meier & Partner,{link}\n", encoding="utf-8"
+    )
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    _show_links(results)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if line.endswith(link)]
+    assert max(map(len, lines)) <= 80

@@ -8,12 +8,15 @@ from typing import Final
 
 import click
 import pytest
+from attrs import evolve
 
 from onboard360_async.cli.app import onboard360
+from onboard360_async.cli.arrivals import arrivals
 from onboard360_async.cli.show import FORMATS
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks import sign
-from onboard360_async.webhooks.factories import SECRET, client_created
+from onboard360_async.webhooks.events import UnknownData
+from onboard360_async.webhooks.factories import SECRET, client_created, unknown_event
 from tests.cli.conftest import Command, commands
 from tests.cli.hooks import inbox_of
 from tests.cli.test_import import SEND, people
@@ -127,3 +130,29 @@ def test_a_replay_tells_a_program_of_each_event(command: Command, tmp_path: Path
     table = command("webhooks", "list", "--inbox", inbox).out
     assert (events[0].id[:12] in table, events[0].id in table) == (True, False)
     assert events[0].id in command("webhooks", "list", "--inbox", inbox, "--format", "csv").out
+
+
+@pytest.mark.parametrize("form", ["json", "jsonl", "csv"])
+def test_what_is_listened_for_comes_in_every_form(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A row for each delivery, at once; whole at the end, also where an event's data cannot be written."""
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    event = client_created()
+    hopeless = evolve(unknown_event("client.renamed"), data=UnknownData({"deep": deep}))
+    with arrivals(form) as show:
+        show.arrived(event, "stored")
+        assert event.id in capsys.readouterr().out
+        show.arrived(event, "duplicate")
+        show.arrived(hopeless, "stored")
+        show.settled(event, "forwarded", "")
+    out = capsys.readouterr().out
+    if form == "csv":
+        header = "id,event,received_at,timestamp,form,flags,state,data\n"
+        rows: list[dict[str, object]] = [*csv.DictReader(io.StringIO(header + out))]
+        assert [row["data"] for row in rows][1:] == ["…"]
+        assert json.loads(str(rows[0]["data"]))["email"] == "john@example.com"
+    else:
+        rows = json.loads(f"[{{}}{out}")[1:] if form == "json" else [json.loads(line) for line in out.splitlines()]
+        assert [row["data"] is None for row in rows] == [False, True]
+    assert [row["state"] for row in rows] == ["duplicate", "stored"]

@@ -4,13 +4,14 @@ import io
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from onboard360_async.cli.show import Rows
 from onboard360_async.cli.table import Layout, apart, console_on, shared_out
 
+FEW = settings(deadline=None, derandomize=True, max_examples=150)
 ID = "550e8400-e29b-41d4-a716-446655440000"
 COLUMNS = ("id", "name", "email", "phone")
 ROWS = [
@@ -102,6 +103,7 @@ def test_without_colour_nothing_is_bold(monkeypatch: pytest.MonkeyPatch) -> None
     assert console_on(Terminal()).color_system is None
 
 
+@FEW
 @given(st.dictionaries(st.text(max_size=3), st.integers(0, 200), max_size=6), st.integers(-5, 400))
 def test_room_is_shared_out_and_not_exceeded(needs: dict[str, int], room: int) -> None:
     """Nobody gets more than they need, and all of them no more than there is; what is left, somebody would need."""
@@ -116,6 +118,7 @@ def test_room_is_shared_out_and_not_exceeded(needs: dict[str, int], room: int) -
 CELLS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), max_size=30)
 
 
+@FEW
 @given(st.lists(st.tuples(CELLS, CELLS, CELLS), min_size=1, max_size=4), st.integers(20, 120))
 def test_every_letter_that_has_room_is_shown(rows: list[tuple[str, str, str]], room: int) -> None:
     """Whatever the letters, folded or not; and within the room."""
