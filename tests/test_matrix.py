@@ -149,7 +149,9 @@ def test_the_pythons_that_are_here_are_found(tmp_path: Path, monkeypatch: pytest
     for folder in ("path", "versions/one/bin", "versions/two/bin"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / ours).symlink_to(matrix.BASE.resolve())
-    for name, script in {"python3.99": "exit 127", "python3.10": f"touch {tmp_path}/ran"}.items():
+    again = f'exec {matrix.BASE.resolve()} "$@"'  # another name for the same one
+    scripts = {"python3.99": "exit 127", "python3.98": again, "python3.10": f": > {tmp_path}/ran; {again}"}
+    for name, script in scripts.items():
         shim = tmp_path / "path" / name
         shim.write_text(f"#!/bin/sh\n{script}\n")
         shim.chmod(0o755)
