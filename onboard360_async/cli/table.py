@@ -20,7 +20,20 @@ ECHO: Final = 2  # columns that what is drawn in place leaves free: a terminal w
 _GAP: Final = 2  # columns between two of a table's
 _PROSE_LEAST: Final = 12  # columns that are left to prose, where it has more
 _PROSE: Final = frozenset(
-    ("name", "first_name", "last_name", "company_name", "phone", "error", "reason", "now", "finding", "fate")
+    (
+        "name",
+        "first_name",
+        "last_name",
+        "company_name",
+        "phone",
+        "error",
+        "reason",
+        "now",
+        "finding",
+        "fate",
+        "seen",
+        "why",
+    )
 )  # the columns whose text may be folded; nobody can copy an id or a link that was
 _PLAIN: Final = Console(color_system=None)  # whoever folds text asks one; nothing is written to it
 

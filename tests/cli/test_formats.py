@@ -24,10 +24,17 @@ from tests.cli.test_imports import unresolved
 
 # What prints no data: what it says is progress and messages, or a story; or its --format is that of the list it reads.
 NO_DATA: Final = {
-    ("demo",), ("sandbox",), ("import",), ("imports", "resume"), ("imports", "reconcile"), ("imports", "purge"),
+    ("completion",), ("demo",), ("help",), ("sandbox",),
+    ("import",), ("imports", "resume"), ("imports", "reconcile"), ("imports", "purge"),
 }  # fmt: skip
 ALONE: Final = {("webhooks", "listen")}  # writes on and on, to stdout alone
-DRY: Final = {("clients", "add"), ("import",), ("imports", "resume"), ("webhooks", "replay")}  # what sends
+DRY: Final = {
+    ("clients", "add"),
+    ("request",),
+    ("import",),
+    ("imports", "resume"),
+    ("webhooks", "replay"),
+}  # what sends
 
 
 @pytest.mark.parametrize(("path", "each"), list(commands(onboard360)), ids=str)

@@ -260,4 +260,4 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     """`onboard360 help imports | head -1`."""
     shell = ["bash", "-o", "pipefail", "-c", f"'{sys.executable}' -c '{STARTED}' help webhooks | head -n 1"]
     done = subprocess.run(shell, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "# Webhooks\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "# Receiving webhooks\n", "")
