@@ -2,7 +2,7 @@
 
 import inspect
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator, Iterator
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +30,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long-crash", type=int, metavar="N", help=told)
     told = "let both handles work for so long while much goes wrong (tests/test_soak.py)"
     parser.addoption("--soak", type=float, metavar="MINUTES", help=told)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """A test that is marked `no_cover` runs unmeasured under `coverage run`, too, as it does with --cov."""
+    measuring = coverage.Coverage.current()
+    if measuring is None or item.get_closest_marker("no_cover") is None or item.config.pluginmanager.hasplugin("_cov"):
+        return (yield)
+    measuring.stop()
+    try:
+        return (yield)
+    finally:
+        measuring.start()
 
 
 class _ShimmedResponse(ClientResponse):

@@ -18,8 +18,6 @@ from tests.cli.conftest import Command
 from tests.cli.test_import import CAMPAIGN, NAME, SEND, START, people, rows
 from tests.cli.test_processes import _rest
 
-pytestmark = pytest.mark.usefixtures("children_are_measured")
-
 
 def posts(service: Sandbox) -> int:
     return sum(request.method == "POST" for request in service.requests)
@@ -38,6 +36,7 @@ def test_where_nobody_can_be_asked_nothing_is_sent(service: Sandbox, command: Co
     assert posts(service) == 1
 
 
+@pytest.mark.usefixtures("children_are_measured")
 @pytest.mark.parametrize(("answer", "code", "sent"), [("n\n", 8, 0), ("y\n", 0, 3)])
 def test_on_a_terminal_it_asks(service: Sandbox, tmp_path: Path, answer: str, code: int, sent: int) -> None:
     """80 columns wide: the plan, the question, the bar; `no` sends nothing and can be gone back on."""
@@ -151,6 +150,7 @@ def test_lost_answers_of_an_earlier_run_are_in_the_plan(service: Sandbox, comman
     assert [row["status"] for row in rows(tmp_path)] == ["adopted"]
 
 
+@pytest.mark.usefixtures("children_are_measured")
 def test_a_wait_for_lost_answers_is_told_and_can_be_left(service: Sandbox, tmp_path: Path) -> None:
     """Nothing is sent for a minute, and it says why; Ctrl-C ends it at once, and says how to go on."""
     service.add_fault("commit-then-drop", method="POST", times=1)
@@ -228,6 +228,7 @@ def test_what_cannot_be_sent_stands_in_a_report_too(service: Sandbox, command: C
     assert "Nothing was sent yet." in page.read_text()
 
 
+@pytest.mark.usefixtures("children_are_measured")
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

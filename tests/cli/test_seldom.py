@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from onboard360_async.cli.arrivals import Arrivals, _Drawn
 from onboard360_async.cli.demo import _list_in, _show_webhooks, _Watch
 from onboard360_async.cli.exits import Exit, exit_code
 from onboard360_async.cli.import_flags import Wishes
+from onboard360_async.cli.interruption import Interruption
 from onboard360_async.cli.listening import _logged, _ToldStore
 from onboard360_async.cli.running import run_import
 from onboard360_async.sandbox import Sandbox
@@ -57,6 +59,30 @@ def test_a_second_interruption_cancels_what_is_under_way(service: Sandbox, tmp_p
     assert "1 row: 1 in doubt." in said
     assert "To go on: onboard360 imports resume" in said
     assert [row["status"] for row in rows(tmp_path)] == ["ambiguous"]
+
+
+async def test_a_third_interruption_is_one_too_many(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is under way is cancelled once, and the books are closed in peace, however often Ctrl-C comes by then."""
+    seen: list[object] = []
+
+    class Job:
+        def stop(self) -> None:
+            seen.append("stop")
+
+    async def interrupted() -> None:
+        interruption = Interruption(Job())  # type: ignore[arg-type]  # all that it needs of an import
+        task = asyncio.current_task()
+        assert task is not None
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            interruption._heard(number)
+            seen.append(task.cancelling())
+        seen.append(interruption.number)
+        await asyncio.sleep(0)
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(interrupted())
+    assert seen == ["stop", 0, 1, 1, signal.SIGINT]
+    assert capsys.readouterr().err.count("Finishing what is under way") == 1
 
 
 async def test_an_import_that_others_cancel_is_not_taken_for_interrupted(tmp_path: Path, budget: Budget) -> None:
@@ -155,6 +181,23 @@ def test_a_list_that_is_typed_is_asked_for(
     said = command("import", "-", *SEND)
     assert said.err.startswith("Reading the list from this terminal; end it with Ctrl-D, twice if need be.\n")
     assert (said.code, len(service.clients())) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--api-key-file", "-"), "The list and the key cannot both come from stdin"),
+        (("--journal", "books.db"), r"name that \*\.onboard360\.db"),
+    ],
+)
+def test_a_list_from_stdin_that_cannot_be_kept_apart_is_not_read(
+    command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], told: str
+) -> None:
+    """Exit 2 before a byte of it is taken, so that it can be piped in again."""
+    monkeypatch.setattr(sys, "stdin", piped := io.TextIOWrapper(io.BytesIO(b"Email\na@x.de\n")))
+    said = command("import", "-", *SEND, *arguments)
+    assert (said.code, piped.buffer.tell()) == (2, 0)
+    assert re.search(told, said.err)
 
 
 async def _begin(sandbox: Sandbox, journal: Path) -> None:
