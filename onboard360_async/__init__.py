@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from onboard360_async.door import lazy
 
-__version__ = "0.8.0"
+__version__ = "0.9.0"
 
 __all__ = [
     "AsyncOnboard360",
