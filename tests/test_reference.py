@@ -91,7 +91,7 @@ def test_what_a_guide_says_to_type_can_be_typed(guide: str, line: str) -> None:
     if words[0] == "sandbox":
         _parser().parse_args(words[1:])
         return
-    context = click.Context(onboard360, info_name="onboard360")
+    context = click.Context(onboard360, info_name="onboard360", **onboard360.context_settings)  # kept with the command
     group: click.Command = onboard360
     while isinstance(group, click.Group):
         _, command, words = group.resolve_command(context, words)
