@@ -6,6 +6,7 @@ import os
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -79,6 +80,7 @@ class SqliteStore:
             self.db = open_database(self.path, application_id=APPLICATION_ID, upgrades=UPGRADES, shared=True)
         except ImportLockedError:
             raise InboxError("The inbox is held by another process.") from None
+        self.db.execute(f"PRAGMA wal_autocheckpoint = {settings.INBOX_LOG_PAGES}")
         self.db.execute("PRAGMA secure_delete = ON")  # what is purged is gone from the file ...
         self._purged = False
 
@@ -120,9 +122,12 @@ class SqliteStore:
         return told
 
     def _add(self, news: Sequence[NewEvent]) -> list[bool]:
+        # OR ROLLBACK: what fails ends the transaction, as it would anyway. Otherwise SQLite copies each page into a
+        # temporary file before it is changed, to be able to undo this statement alone: a quarter of all its work.
         rows = ", ".join([_ROW] * len(news))
-        values = [value for new in news for value in _values(new)]
-        inserted = self.db.execute(f"INSERT INTO events ({_COLUMNS}) VALUES {rows} ON CONFLICT DO NOTHING", values)  # noqa: S608 - our own words
+        values = list(chain.from_iterable(map(_values, news)))
+        query = f"INSERT OR ROLLBACK INTO events ({_COLUMNS}) VALUES {rows} ON CONFLICT DO NOTHING"  # noqa: S608 - our own words
+        inserted = self.db.execute(query, values)
         if inserted.rowcount == len(news):
             return [True] * len(news)
         # The new ones are the last in the order of arrival.
