@@ -135,5 +135,4 @@ INBOX_MOST_ATTEMPTS: Final = 20  # in about nine hours; then the event is a dead
 INBOX_MOST_WAITING: Final = 1_000  # events that wait for the disk at once; the next are told to come again; our choice
 INBOX_GATHER_S: Final = 0.0001  # seconds a commit waits for each event that may come: about what a loop takes for one
 INBOX_GATHER_MOST_S: Final = 0.002  # seconds it waits for all of them; our choice
-INBOX_LOG_PAGES: Final = 4_000  # of 4 KiB, after which SQLite's log is worked into the inbox's file; our choice
 INBOX_PAGE: Final = 500  # events that are read at once; our choice

@@ -83,7 +83,6 @@ class SqliteStore:
             self.db = open_database(self.path, application_id=APPLICATION_ID, upgrades=UPGRADES, shared=True)
         except ImportLockedError:
             raise InboxError("The inbox is held by another process.") from None
-        self.db.execute(f"PRAGMA wal_autocheckpoint = {settings.INBOX_LOG_PAGES}")
         self.db.execute("PRAGMA secure_delete = ON")  # what is purged is gone from the file ...
         self._purged = False
 

@@ -29,6 +29,7 @@ _Work = Callable[[InboxStore], Any] | NewEvent
 # Work, and the future that its outcome is told to: one of this loop or, without, one of threads.
 _Job = tuple[_Work, Future[Any] | asyncio.Future[Any], asyncio.AbstractEventLoop | None]
 _Jobs = SimpleQueue[_Job | None]
+_Outcome = tuple[list[_Job], list[Any], BaseException | None]  # their results, or what they all failed with
 _Told = list[tuple[Future[Any] | asyncio.Future[Any], Any]]  # who waits, and the result
 
 
@@ -145,12 +146,13 @@ class Writer:
             jobs = [job for job in batch if job is not None and _is_awaited(job)]
             if jobs and store is None:
                 store = self._opened(jobs)
-            if jobs and store is not None:
-                _do(store, jobs)
+            outcomes = _done(store, jobs) if jobs and store is not None else []
+            # Those in it are back in a moment, once they are told; who came meanwhile waits: so many are under way.
+            expected = len(batch) + waiting.qsize()
+            while outcomes:
+                _tell(*outcomes.pop(0))
             if ended:
                 break
-            # Who was told is back in a moment, and who came meanwhile is here: so many are under way.
-            expected = len(batch) + waiting.qsize()
         if store is not None:
             store.close()
 
@@ -210,7 +212,7 @@ def _take(waiting: _Jobs, batch: list[_Job | None]) -> None:
             batch.append(waiting.get_nowait())
 
 
-def _do(store: InboxStore, jobs: list[_Job]) -> None:
+def _done(store: InboxStore, jobs: list[_Job]) -> list[_Outcome]:
     """All of them in one transaction. If one of them fails, each in its own, so that it takes no other with it."""
     failed = False
     try:
@@ -222,12 +224,10 @@ def _do(store: InboxStore, jobs: list[_Job]) -> None:
                 raise
     except BaseException as error:  # noqa: BLE001 - it is told to those who wait, whatever it is
         if failed and len(jobs) > 1:
-            for job in jobs:
-                _do(store, [job])
-        else:  # it did not begin, or did not end: it is not to be waited for once for each of them
-            _tell(jobs, [None] * len(jobs), error)
-        return
-    _tell(jobs, results)
+            return [outcome for job in jobs for outcome in _done(store, [job])]
+        # It did not begin, or did not end: it is not to be waited for once for each of them.
+        return [(jobs, [None] * len(jobs), error)]
+    return [(jobs, results, None)]
 
 
 def _results(store: InboxStore, jobs: list[_Job]) -> list[Any]:
@@ -237,7 +237,7 @@ def _results(store: InboxStore, jobs: list[_Job]) -> list[Any]:
     return [next(kept) if isinstance(work, NewEvent) else work(store) for work, _, _ in jobs]
 
 
-def _tell(jobs: list[_Job], results: list[Any], error: BaseException | None = None) -> None:
+def _tell(jobs: list[_Job], results: list[Any], error: BaseException | None) -> None:
     """Tell those who wait; each loop once for all who wait on it, since to wake it costs more than to keep an event."""
     by_loop: dict[asyncio.AbstractEventLoop | None, _Told] = {}
     for (_, future, loop), result in zip(jobs, results, strict=True):

@@ -150,21 +150,39 @@ def test_however_many_are_under_way_the_wait_is_short(monkeypatch: pytest.Monkey
     assert naps == [settings.INBOX_GATHER_MOST_S]
 
 
-def test_who_came_during_a_commit_is_under_way_too(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else the senders fall into two halves, each of which commits while the other is on its way."""
-    expected: list[int] = []
+@pytest.fixture
+def expected(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many the writer expects, each time it comes round; it waits for none of them."""
+    counts: list[int] = []
 
     def batch(queue: Any, count: int) -> Any:
-        expected.append(count)
+        counts.append(count)
         return _batch(queue, 0)
 
     monkeypatch.setattr("onboard360_async.webhooks.writer._batch", batch)
+    return counts
+
+
+def test_who_came_during_a_commit_is_under_way_too(held: Held, expected: list[int]) -> None:
+    """Else the senders fall into two halves, each of which commits while the other is on its way."""
     held.hold()
     waiting = [held.writer.submit(noting(name)) for name in "ab"]
     held.let_go()
     assert [future.result(10) for future in waiting] == ["a", "b"]
     held.close()
     assert expected == [0, 1 + 2, 2]
+
+
+def test_who_is_back_as_soon_as_it_is_told_is_counted_once(held: Held, expected: list[int]) -> None:
+    """Else the writer would wait for twice as many as there are."""
+    held.hold()
+    again: SimpleQueue[Any] = SimpleQueue()
+    first = held.writer.submit(noting("first"))
+    first.add_done_callback(lambda _: again.put(held.writer.submit(noting("again"))))
+    held.let_go()
+    assert again.get(timeout=10).result(10) == "again"
+    held.close()
+    assert expected[:3] == [0, 1 + 1, 1]
 
 
 async def test_one_that_fails_takes_no_other_with_it(held: Held) -> None:
