@@ -227,7 +227,7 @@ def endpoint() -> list[Table]:
 def _a_commit_each() -> Iterator[None]:
     """The same inbox, whose writer takes one piece of work at a time: as without group commit."""
     grouped = writer._batch
-    writer._batch = lambda waiting, last: [waiting.get()]  # noqa: ARG005 - the writer's names
+    writer._batch = lambda waiting, expected: [waiting.get()]  # noqa: ARG005 - the writer's names
     yield
     writer._batch = grouped
 

@@ -145,5 +145,6 @@ INBOX_BACKOFF_S: Final = 1.0  # seconds, doubled per attempt, half of it jitter;
 INBOX_BACKOFF_MOST_S: Final = 3600.0  # seconds; our choice
 INBOX_MOST_ATTEMPTS: Final = 20  # in about nine hours; then the event is a dead letter; our choice
 INBOX_MOST_WAITING: Final = 1_000  # events that wait for the disk at once; the next are told to come again; our choice
-INBOX_GATHER_S: Final = 0.0005  # seconds a commit waits for as many events as the last had; about what a disk takes
+INBOX_GATHER_S: Final = 0.0001  # seconds a commit waits for each event that may come: about what a loop takes for one
+INBOX_GATHER_MOST_S: Final = 0.002  # seconds it waits for all of them; our choice
 INBOX_PAGE: Final = 500  # events that are read at once; our choice

@@ -26,7 +26,7 @@ def handler(verifier: WebhookVerifier, receive: Handler) -> "Callable[[web.Reque
 
     async def handle(request: web.Request) -> web.Response:
         try:
-            raw = await _read(request, verifier.max_body_bytes)
+            raw = await _read(request, verifier.max_body_bytes, web.RequestPayloadError)
             await call(receive, verifier.verify(raw, request.headers), plain=plain)
         except WebhookError as error:
             answer = answer_to(error)
@@ -41,15 +41,14 @@ def handler(verifier: WebhookVerifier, receive: Handler) -> "Callable[[web.Reque
     return handle
 
 
-async def _read(request: "web.Request", most: int) -> bytes:
-    from aiohttp import web
-
+async def _read(request: "web.Request", most: int, broken: type[Exception]) -> bytes:
     check_before_reading(request.method, *map(request.headers.get, ("Content-Encoding", "Content-Length")), most=most)
     body, content = Body(most), request.content
     try:
-        while piece := content.read_nowait() if content.is_eof() else await content.readany():
-            body.add(piece)
-    except (OSError, web.RequestPayloadError):
+        while not content.is_eof():
+            body.add(await content.readany())
+        body.add(content.read_nowait())
+    except (OSError, broken):
         raise PayloadError("The body broke off.") from None
     if body.size < content.total_bytes:  # somebody read before us; `request.read()` keeps what it reads
         body.clear()

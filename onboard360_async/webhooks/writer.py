@@ -15,8 +15,6 @@ from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar, overload
 from weakref import WeakSet
 
-from attrs import define
-
 from onboard360_async import settings
 from onboard360_async.errors import InboxError
 from onboard360_async.webhooks.store import InboxStore, NewEvent
@@ -27,23 +25,12 @@ T = TypeVar("T")
 _END: Final = None
 
 
-@define(eq=False)
-class _Job:
-    """Work, and the future that its outcome is told to: one of `loop` or, without, one of threads."""
-
-    work: Callable[[InboxStore], Any] | NewEvent
-    future: Future[Any] | asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop | None = None
-
-    def begin(self) -> bool:
-        """False if nobody waits for it any longer."""
-        if isinstance(self.future, Future):
-            return self.future.set_running_or_notify_cancel()
-        return not self.future.cancelled()
-
-
-_Outcome = tuple[_Job, Any, BaseException | None]  # its result, or what it failed with
+_Work = Callable[[InboxStore], Any] | NewEvent
+# Work, and the future that its outcome is told to: one of this loop or, without, one of threads.
+_Job = tuple[_Work, Future[Any] | asyncio.Future[Any], asyncio.AbstractEventLoop | None]
 _Jobs = SimpleQueue[_Job | None]
+_Outcome = tuple[list[_Job], list[Any], BaseException | None]  # their results, or what they all failed with
+_Told = list[tuple[Future[Any] | asyncio.Future[Any], Any]]  # who waits, and the result
 
 
 class Writer:
@@ -66,7 +53,7 @@ class Writer:
     @overload
     def submit(self, work: NewEvent) -> Future[bool]: ...
 
-    def submit(self, work: Callable[[InboxStore], Any] | NewEvent) -> Future[Any]:
+    def submit(self, work: _Work) -> Future[Any]:
         """Have it done within a transaction; the result is told when it is durable. An event is kept, once.
 
         InboxError, with nothing done, if too much waits for the disk already.
@@ -74,7 +61,7 @@ class Writer:
         future = Future[Any]()
         with self._lock:
             self._make_ready(work, self._jobs.qsize())
-            self._jobs.put(_Job(work, future))
+            self._jobs.put((work, future, None))
         return future
 
     @overload
@@ -82,7 +69,7 @@ class Writer:
     @overload
     def begin(self, work: NewEvent) -> asyncio.Future[bool]: ...
 
-    def begin(self, work: Callable[[InboxStore], Any] | NewEvent) -> asyncio.Future[Any]:
+    def begin(self, work: _Work) -> asyncio.Future[Any]:
         """The same for who waits on the running loop: it is woken once for all that ends together.
 
         What comes in one turn of the loop is handed over at its end, so that it is not torn apart.
@@ -92,7 +79,7 @@ class Writer:
         with self._lock:
             gathered = self._gathered.setdefault(loop, [])
             self._make_ready(work, self._jobs.qsize() + len(gathered))
-            gathered.append(_Job(work, future, loop))
+            gathered.append((work, future, loop))
         if len(gathered) == 1:
             loop.call_soon(self._hand_over, loop)
         return future
@@ -106,7 +93,7 @@ class Writer:
         """Have it done, and wait for it on this loop."""
         return await self.begin(work)
 
-    def _make_ready(self, work: Callable[[InboxStore], Any] | NewEvent, waiting: int) -> None:
+    def _make_ready(self, work: _Work, waiting: int) -> None:
         if self._thread is None:
             self._begin_thread()
         # What became of an event must be noted, or it is handled again: only new ones are told to come again.
@@ -152,15 +139,18 @@ class Writer:
 
     def _run(self, waiting: _Jobs) -> None:
         store: InboxStore | None = None
-        batch: list[_Job | None] = []
+        expected = 0
         while True:
-            batch = _batch(waiting, len(batch))
+            batch = _batch(waiting, expected)
             ended = _END in batch
-            jobs = [job for job in batch if job is not None and job.begin()]
+            jobs = [job for job in batch if job is not None and _is_awaited(job)]
             if jobs and store is None:
                 store = self._opened(jobs)
-            if jobs and store is not None:
-                _do(store, jobs)
+            outcomes = _done(store, jobs) if jobs and store is not None else []
+            # Those in it are back in a moment, once they are told; who came meanwhile waits: so many are under way.
+            expected = len(batch) + waiting.qsize()
+            while outcomes:
+                _tell(*outcomes.pop(0))
             if ended:
                 break
         if store is not None:
@@ -170,7 +160,7 @@ class Writer:
         try:
             return self._open_store()
         except BaseException as error:  # noqa: BLE001 - it is told to those who wait, whatever it is
-            _tell([(job, None, error) for job in jobs])
+            _tell(jobs, [None] * len(jobs), error)
             return None
 
 
@@ -196,15 +186,22 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows does not fork
     os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
-def _batch(waiting: _Jobs, last: int) -> list[_Job | None]:
+def _is_awaited(job: _Job) -> bool:
+    """False if nobody waits for it any longer."""
+    future = job[1]
+    return future.set_running_or_notify_cancel() if isinstance(future, Future) else not future.cancelled()
+
+
+def _batch(waiting: _Jobs, expected: int) -> list[_Job | None]:
     """All that is waiting, at least one, and nothing behind the end.
 
-    Those that were told together (the `last` batch) are back in a moment: it is worth a short wait to have them all.
+    If more are `expected`, they come one after another: it is worth a short wait to have them all in one commit.
     """
     batch = [waiting.get()]
     _take(waiting, batch)
-    if len(batch) < last and batch[-1] is not _END:
-        time.sleep(settings.INBOX_GATHER_S)
+    missing = expected - len(batch)
+    if missing > 0 and batch[-1] is not _END:
+        time.sleep(min(missing * settings.INBOX_GATHER_S, settings.INBOX_GATHER_MOST_S))
         _take(waiting, batch)
     return batch
 
@@ -215,7 +212,7 @@ def _take(waiting: _Jobs, batch: list[_Job | None]) -> None:
             batch.append(waiting.get_nowait())
 
 
-def _do(store: InboxStore, jobs: list[_Job]) -> None:
+def _done(store: InboxStore, jobs: list[_Job]) -> list[_Outcome]:
     """All of them in one transaction. If one of them fails, each in its own, so that it takes no other with it."""
     failed = False
     try:
@@ -227,39 +224,37 @@ def _do(store: InboxStore, jobs: list[_Job]) -> None:
                 raise
     except BaseException as error:  # noqa: BLE001 - it is told to those who wait, whatever it is
         if failed and len(jobs) > 1:
-            for job in jobs:
-                _do(store, [job])
-        else:  # it did not begin, or did not end: it is not to be waited for once for each of them
-            _tell([(job, None, error) for job in jobs])
-        return
-    _tell([(job, result, None) for job, result in zip(jobs, results, strict=True)])
+            return [outcome for job in jobs for outcome in _done(store, [job])]
+        # It did not begin, or did not end: it is not to be waited for once for each of them.
+        return [(jobs, [None] * len(jobs), error)]
+    return [(jobs, results, None)]
 
 
 def _results(store: InboxStore, jobs: list[_Job]) -> list[Any]:
     """The events of all jobs are kept together, before anything else is done."""
-    news = [job.work for job in jobs if isinstance(job.work, NewEvent)]
+    news = [work for work, _, _ in jobs if isinstance(work, NewEvent)]
     kept = iter(store.add(news) if news else ())
-    return [next(kept) if isinstance(job.work, NewEvent) else job.work(store) for job in jobs]
+    return [next(kept) if isinstance(work, NewEvent) else work(store) for work, _, _ in jobs]
 
 
-def _tell(outcomes: list[_Outcome]) -> None:
+def _tell(jobs: list[_Job], results: list[Any], error: BaseException | None) -> None:
     """Tell those who wait; each loop once for all who wait on it, since to wake it costs more than to keep an event."""
-    by_loop: dict[asyncio.AbstractEventLoop | None, list[_Outcome]] = {}
-    for outcome in outcomes:
-        by_loop.setdefault(outcome[0].loop, []).append(outcome)
-    for loop, its_own in by_loop.items():
+    by_loop: dict[asyncio.AbstractEventLoop | None, _Told] = {}
+    for (_, future, loop), result in zip(jobs, results, strict=True):
+        by_loop.setdefault(loop, []).append((future, result))
+    for loop, told in by_loop.items():
         if loop is None:
-            _set(its_own)
+            _set(told, error)
             continue
         with suppress(RuntimeError):  # it has ended, and whoever waited on it
-            loop.call_soon_threadsafe(_set, its_own)
+            loop.call_soon_threadsafe(_set, told, error)
 
 
-def _set(outcomes: list[_Outcome]) -> None:
-    for job, result, error in outcomes:
-        if job.future.done():  # cancelled meanwhile, which only a loop's own can be
+def _set(told: _Told, error: BaseException | None) -> None:
+    for future, result in told:
+        if future.done():  # cancelled meanwhile, which only a loop's own can be
             continue
         if error is None:
-            job.future.set_result(result)
+            future.set_result(result)
         else:
-            job.future.set_exception(error)
+            future.set_exception(error)

@@ -8,11 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from onboard360_async.errors import ConfigurationError, InboxError
 from onboard360_async.webhooks import Inbox
 from onboard360_async.webhooks.factories import client_created
 from onboard360_async.webhooks.sqlite_store import SqliteStore, is_inbox
+from onboard360_async.webhooks.store import Counts, NewEvent
 from tests.webhooks.store_suite import Opened, StoreSuite, add, end, lease_one, new
 
 
@@ -67,6 +69,23 @@ def test_a_full_disk_keeps_nothing_and_says_so(tmp_path: Path) -> None:
         kept = store.counts().waiting
         assert add(store, new(98))
         assert store.counts().waiting == kept + 1
+    store.close()
+
+
+def test_one_that_cannot_be_kept_ends_the_transaction(tmp_path: Path) -> None:
+    """Nothing of it is kept, neither what came before nor what stands beside it, and the next one is none the worse."""
+    store = SqliteStore(tmp_path / "inbox.db")
+
+    def keep(*news: NewEvent) -> None:
+        with store.transaction():
+            assert add(store, new(1))
+            store.add(news)
+
+    with pytest.raises(InboxError, match="NOT NULL"):
+        keep(new(3), evolve(new(2), form=None))  # type: ignore[arg-type]  # a fault of ours, as none of a sender's gets so far
+    with store.transaction():
+        assert store.counts() == Counts()
+        assert store.add([new(1), new(3)]) == [True, True]
     store.close()
 
 

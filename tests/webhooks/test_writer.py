@@ -119,7 +119,7 @@ async def test_what_was_begun_is_done_before_a_close(held: Held) -> None:
     assert held.writer._thread is None
 
 
-def test_those_that_were_told_together_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_those_that_are_under_way_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """One of three is there: it waits a moment for the others. One alone is never kept waiting, nor is the end."""
     queue: SimpleQueue[Any] = SimpleQueue()
     naps: list[float] = []
@@ -132,12 +132,57 @@ def test_those_that_were_told_together_are_waited_for(monkeypatch: pytest.Monkey
     monkeypatch.setattr("onboard360_async.webhooks.writer.time.sleep", sleep)
     queue.put("first")
     assert [str(job) for job in _batch(queue, 3)] == ["first", "second", "third"]
-    assert naps == [settings.INBOX_GATHER_S]
+    assert naps == [2 * settings.INBOX_GATHER_S]
     queue.put("first")
     assert [str(job) for job in _batch(queue, 1)] == ["first"]
     queue.put(None)
     assert _batch(queue, 3) == [None]
     assert len(naps) == 1
+
+
+def test_however_many_are_under_way_the_wait_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends before a sender would feel it, and whoever came by then is taken along."""
+    queue: SimpleQueue[Any] = SimpleQueue()
+    naps: list[float] = []
+    monkeypatch.setattr("onboard360_async.webhooks.writer.time.sleep", naps.append)
+    queue.put("first")
+    assert [str(job) for job in _batch(queue, 10_000)] == ["first"]
+    assert naps == [settings.INBOX_GATHER_MOST_S]
+
+
+@pytest.fixture
+def expected(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many the writer expects, each time it comes round; it waits for none of them."""
+    counts: list[int] = []
+
+    def batch(queue: Any, count: int) -> Any:
+        counts.append(count)
+        return _batch(queue, 0)
+
+    monkeypatch.setattr("onboard360_async.webhooks.writer._batch", batch)
+    return counts
+
+
+def test_who_came_during_a_commit_is_under_way_too(held: Held, expected: list[int]) -> None:
+    """Else the senders fall into two halves, each of which commits while the other is on its way."""
+    held.hold()
+    waiting = [held.writer.submit(noting(name)) for name in "ab"]
+    held.let_go()
+    assert [future.result(10) for future in waiting] == ["a", "b"]
+    held.close()
+    assert expected == [0, 1 + 2, 2]
+
+
+def test_who_is_back_as_soon_as_it_is_told_is_counted_once(held: Held, expected: list[int]) -> None:
+    """Else the writer would wait for twice as many as there are."""
+    held.hold()
+    again: SimpleQueue[Any] = SimpleQueue()
+    first = held.writer.submit(noting("first"))
+    first.add_done_callback(lambda _: again.put(held.writer.submit(noting("again"))))
+    held.let_go()
+    assert again.get(timeout=10).result(10) == "again"
+    held.close()
+    assert expected[:3] == [0, 1 + 1, 1]
 
 
 async def test_one_that_fails_takes_no_other_with_it(held: Held) -> None:
