@@ -28,17 +28,17 @@ class Census:
     """What so many clients of a listing are like. `wanted` is the id of one that is looked for."""
 
     def __init__(self, most: int, wanted: str | None = None) -> None:
-        self.count = 0
-        self.odd = 0  # that are not what the API page shows
-        self.fault = ""  # the path of the first of these, and what is wrong with it
+        self.count: int = 0
+        self.odd: int = 0  # that are not what the API page shows
+        self.fault: str = ""  # the path of the first of these, and what is wrong with it
         self.extra: frozenset[str] = frozenset()  # paths of what the API page does not name
         self.links: Counter[str] = Counter()  # "text", "null" or "missing"
         self.blanks: Counter[str] = Counter()  # "null", "missing" or "empty", of the fields that one may leave out
         self.zones: Counter[str] = Counter()  # how times end: "Z", "offset" or "none"
-        self.order = _Order()
-        self.ids_again = 0  # an id that somebody before has
-        self.people_again = 0  # an email that somebody before has in the same campaign
-        self.has_wanted = False
+        self.order: _Order = _Order()
+        self.ids_again: int = 0  # an id that somebody before has
+        self.people_again: int = 0  # an email that somebody before has in the same campaign
+        self.has_wanted: bool = False
         self._most, self._wanted = most, wanted
         self._salt = secrets.token_bytes(16)
         self._ids: set[bytes] = set()
@@ -81,8 +81,10 @@ class _Order:
     """In which order they come, as far as neighbours show it."""
 
     def __init__(self) -> None:
-        self.rises = self.falls = 0  # from one to the next by time; two of one moment say nothing
-        self.id_rises = self.id_falls = 0
+        self.rises: int = 0  # from one to the next by time; two of one moment say nothing
+        self.falls: int = 0
+        self.id_rises: int = 0
+        self.id_falls: int = 0
         self._last: tuple[datetime, str] | None = None
 
     def take(self, created_at: datetime, client_id: str) -> None:
