@@ -3,7 +3,6 @@
 Decides nothing of what is seen: that is `onboard360_async.doctor`'s.
 """
 
-import asyncio
 import json
 import os
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import Access, access_flags, output_flags
 from onboard360_async.cli.running import say
 from onboard360_async.cli.show import show
+from onboard360_async.cli.signals import run
 from onboard360_async.cli.stores import without_password
 from onboard360_async.cli.waiting import Waiting
 from onboard360_async.cli.webhook_flags import SECRET_FILE, read_body, secrets_of
@@ -86,7 +86,7 @@ def doctor(
     key = access.key()
     key = os.environ.get(settings.API_KEY_VARIABLE, "") if key is None else key
     place = Place(key, access.base_url, store, without_password(store))
-    seen = asyncio.run(_examined(place, most, captured))
+    seen = run(_examined(place, most, captured))
     report = report_on(seen)
     with show(form, _TABLE if form == "table" else _COLUMNS, output) as rows:
         rows.write(map(_row if form == "table" else _record, report.findings))

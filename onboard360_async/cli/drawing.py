@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.theme import Theme
 
 from onboard360_async import settings
+from onboard360_async.cli.table import console_on
 
 __all__ = ["drawn"]
 
@@ -35,7 +36,7 @@ def drawn(text: str) -> tuple[str, int]:
 
     Links are written out: so they outlive any pager, and none is left in half where colours are taken out.
     """
-    console = Console(theme=Theme(_NO_GROUND))
+    console = console_on(theme=Theme(_NO_GROUND))
     console.width = min(console.width, settings.HELP_COLUMNS)
     with console.capture() as captured:
         console.print(_Markdown(text, code_theme=_CODE, hyperlinks=False))

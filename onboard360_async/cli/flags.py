@@ -34,7 +34,13 @@ class Access:
 
     def open(self, **options: Any) -> AsyncOnboard360:
         """A handle on the service. ConfigurationError without a key, or for a budget that cannot be kept so."""
-        return AsyncOnboard360(self.key(), base_url=self.base_url, budget=self.store(), **options)
+        key = self.key()
+        if key is None and not os.environ.get(settings.API_KEY_VARIABLE, "").strip():
+            raise ConfigurationError(
+                f"No API key: set {settings.API_KEY_VARIABLE}, or say --api-key-file FILE (keys are made in Settings, APIs"
+                " & Webhooks). To try things out without one: onboard360 sandbox"
+            )
+        return AsyncOnboard360(key, base_url=self.base_url, budget=self.store(), **options)
 
     def store(self) -> str:
         """Where the budget is kept. ConfigurationError if that cannot be."""
@@ -51,11 +57,6 @@ class Access:
     def key(self) -> str | None:
         """The key as it is written in its file; None: the environment's. ConfigurationError if it cannot be read."""
         if self.api_key_file is None:
-            if not os.environ.get(settings.API_KEY_VARIABLE, "").strip():
-                raise ConfigurationError(
-                    f"No API key: set {settings.API_KEY_VARIABLE}, or say --api-key-file FILE (keys are made in"
-                    " Settings, APIs & Webhooks). To try things out without one: onboard360 sandbox"
-                )
             return None
         if self.api_key_file == "-":
             return sys.stdin.readline()

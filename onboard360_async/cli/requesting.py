@@ -3,7 +3,6 @@
 Knows no call by name: what is sent was typed, and what comes back is shown as it came.
 """
 
-import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from onboard360_async.checks import check_request
 from onboard360_async.cli.flags import Access, access_flags, output_flags
 from onboard360_async.cli.screen import json_for, on_screen
 from onboard360_async.cli.show import Rows, written_to
+from onboard360_async.cli.signals import run
 from onboard360_async.cli.waiting import Waiting
 from onboard360_async.errors import ConfigurationError, ValidationError
 from onboard360_async.transport.access import check_base_url
@@ -93,7 +93,7 @@ def request(
                 answer = await api.request(method, path, params=params, json=body)
                 _show(answer, form, out)
 
-    asyncio.run(work())
+    run(work())
 
 
 # --- what is sent ---

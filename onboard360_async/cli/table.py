@@ -13,6 +13,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from rich.theme import Theme
 
 __all__ = ["ECHO", "Layout", "apart", "console_on", "facts_table", "shared_out"]
 
@@ -45,10 +46,20 @@ class _Screen(Console):
         raise BrokenPipeError
 
 
-def console_on(out: TextIO | None = None, *, stderr: bool = False, width: int | None = None) -> Console:
+def console_on(
+    out: TextIO | None = None, *, stderr: bool = False, width: int | None = None, theme: Theme | None = None
+) -> Console:
     """A stream to draw on. With NO_COLOR nothing is coloured, and nothing bold either: no escape code is left."""
     color = None if os.environ.get("NO_COLOR") else "auto"
-    return _Screen(file=out, stderr=stderr, color_system=color, width=width, highlight=False, markup=False)  # type: ignore[arg-type]  # a literal or None
+    return _Screen(
+        file=out,
+        stderr=stderr,
+        color_system=color,  # type: ignore[arg-type]  # a literal or None
+        width=width,
+        theme=theme,
+        highlight=False,
+        markup=False,
+    )
 
 
 def facts_table(columns: Sequence[str]) -> Table:
