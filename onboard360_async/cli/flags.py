@@ -37,8 +37,8 @@ class Access:
         key = self.key()
         if key is None and not os.environ.get(settings.API_KEY_VARIABLE, "").strip():
             raise ConfigurationError(
-                f"No API key: set {settings.API_KEY_VARIABLE}, or say --api-key-file FILE (keys are made in Settings, APIs"
-                " & Webhooks). To try things out without one: onboard360 sandbox"
+                f"No API key: set {settings.API_KEY_VARIABLE}, or say --api-key-file FILE (keys are made in Settings,"
+                " APIs & Webhooks). To try things out without one: onboard360 sandbox"
             )
         return AsyncOnboard360(key, base_url=self.base_url, budget=self.store(), **options)
 
