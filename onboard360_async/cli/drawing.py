@@ -4,7 +4,6 @@ from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markdown import Markdown, TableElement
-from rich.table import Table
 from rich.theme import Theme
 
 from onboard360_async import settings
@@ -20,11 +19,10 @@ class _Table(TableElement):
     """A table none of whose cells is cut: it may be a name that is to be typed."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        for each in super().__rich_console__(console, options):
-            if isinstance(each, Table):
-                for column in each.columns:
-                    column.overflow = "fold"
-            yield each
+        for table in super().__rich_console__(console, options):
+            for column in getattr(table, "columns", ()):
+                column.overflow = "fold"
+            yield table
 
 
 class _Markdown(Markdown):

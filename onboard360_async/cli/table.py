@@ -90,13 +90,13 @@ class Layout:
     def of(
         cls, columns: Sequence[str], rows: Sequence[Sequence[str]], room: int, spare: Collection[str]
     ) -> "Layout | None":
-        """The widest that fits. Spare columns give way, empty ones first, then in their order; None if none fits."""
+        """The widest that fits. Spare columns, which are never all, give way, empty ones first; None if none fits."""
         cells = dict(zip(columns, zip(*rows, strict=True), strict=True))
         needs = {name: max(map(_width, (name, *cells[name]))) for name in columns}
         empty = {name for name in columns if not any(cells[name])}
         leaving = sorted(spare, key=lambda name: name not in empty)  # stable: else as they are
         shown = dict(needs)
-        while shown:
+        while True:
             left = room - _GAP * (len(shown) - 1) - sum(need for name, need in shown.items() if name not in _PROSE)
             prose = {name: need for name, need in shown.items() if name in _PROSE}
             widths = shared_out(prose, left)
@@ -106,7 +106,6 @@ class Layout:
             if not leaving:
                 return None
             del shown[leaving.pop(0)]
-        return None
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -288,3 +288,17 @@ def test_no_lock_is_held_while_a_fork_is_made(tmp_path: Path) -> None:
     store._act(look, os.O_RDWR | os.O_CREAT)
     asyncio.run(store._alone(look, os.O_RDWR))
     assert seen == [False, True]
+
+
+def test_a_file_that_cannot_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the folder allows."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    state_file("x").touch()
+
+    def refuse(path: Path, _mode: int) -> None:
+        if path.is_file():
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(file_store, "_make_private", refuse)
+    with pytest.raises(ConfigurationError, match=r"Cannot keep the budget in .*: Operation not permitted"):
+        state_file("x")

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -21,8 +22,8 @@ from rich.live import Live
 from onboard360_async import AsyncOnboard360, Budget, errors
 from onboard360_async.budget import BudgetState
 from onboard360_async.cli import budget as budget_command
-from onboard360_async.cli import main, shelf
-from onboard360_async.cli.app import onboard360
+from onboard360_async.cli import main, shelf, signals
+from onboard360_async.cli.app import onboard360, run
 from onboard360_async.cli.arrivals import Arrivals, _Drawn
 from onboard360_async.cli.demo import _list_in, _show_webhooks, _Watch
 from onboard360_async.cli.exits import Exit, exit_code
@@ -35,6 +36,7 @@ from onboard360_async.transport.options import Event
 from onboard360_async.webhooks.factories import client_created
 from tests.cli.conftest import Command
 from tests.cli.hooks import inbox_of, kept_in
+from tests.cli.terminal import on_terminal
 from tests.cli.test_import import CAMPAIGN, SEND, START, people, rows
 
 # --- interrupted ---
@@ -145,6 +147,70 @@ def test_a_bug_shows_where_it_is(command: Command, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(onboard360, "invoke", invoke)
     with pytest.raises(ZeroDivisionError):
         command("budget")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(sqlite3.OperationalError("disk I/O error"), "disk I/O error"), (OSError("half"), "half")],
+    ids=repr,
+)
+def test_what_the_system_says_in_words_of_its_own_is_told_so(
+    error: Exception, told: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error without a number is no bug, and no traceback."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setenv("ONBOARD360_API_KEY", "sk_test_1")
+    monkeypatch.setattr(AsyncOnboard360, "list_campaigns", fail)
+    said = command("campaigns", "list")
+    assert (said.code, said.out, said.err) == (1, "", f"Error: {told}\n")
+
+
+def test_a_link_that_nobody_was_given_is_not_told(
+    service: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What breaks before the client is there says nothing of one."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(AsyncOnboard360, "add_client", fail)
+    said = command("clients", "add", "--campaign", CAMPAIGN, "--email", "ada@example.com")
+    assert (said.code, said.out, said.err) == (1, "", "Error: No space left on device.\n")
+
+
+def test_results_go_to_a_stdout_that_is_no_file(
+    service: Sandbox, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever calls the command from a program may have put something else in its place."""
+    path = people(tmp_path, "a@x.de")
+    assert command("import", path, *SEND).code == 0
+    monkeypatch.setattr(sys, "stdout", out := io.StringIO())
+    assert run(["imports", "results", str(path), "--output", "-"]) == 0
+    assert "a@x.de" in out.getvalue()
+
+
+def test_a_guide_that_is_longer_than_the_screen_is_paged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is both a guide and a command says where the flags are."""
+    paged: list[str] = []
+    monkeypatch.setattr("click.echo_via_pager", paged.append)
+    assert on_terminal(["help", "budget"], 80).out == ""
+    assert "onboard360 budget --help" in paged[0]
+
+
+@pytest.mark.parametrize("stderr", [None, io.StringIO()])
+def test_an_end_at_once_is_one_line_where_there_is_one(
+    stderr: io.StringIO | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And 130, whatever the interpreter is in the middle of."""
+    codes: list[int] = []
+    monkeypatch.setattr(os, "_exit", codes.append)
+    monkeypatch.setattr(sys, "stderr", stderr)
+    signals._end()
+    assert codes == [130]
+    assert stderr is None or stderr.getvalue() == "Interrupted.\n"
 
 
 def test_a_stdout_that_is_no_file_is_written_to(

@@ -258,8 +258,8 @@ async def test_the_rights_that_the_guide_names_are_enough(program: Path, tmp_pat
             async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget) as api:
                 await api.list_campaigns()
                 assert (await budget.refresh()).used == 1
-            budget = Budget(store=f"unix://reader:hush-hush@{server.socket}", scope=scope)
-            async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=budget) as api:
+            other = Budget(store=f"unix://reader:hush-hush@{server.socket}", scope=scope)
+            async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url, budget=other) as api:
                 with pytest.raises(errors.BudgetStoreError, match="NoPermissionError"):
                     await api.list_campaigns()
             assert len(sandbox.requests) == 1
