@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from attrs import frozen
@@ -20,6 +20,11 @@ from onboard360_async.cli.stores import chosen_store, has_password, without_pass
 from onboard360_async.errors import ConfigurationError
 
 __all__ = ["Access", "access_flags", "output_flags"]
+
+if TYPE_CHECKING:
+    _Choice = click.Choice[str]
+else:
+    _Choice = click.Choice  # which is not generic before click 8.2
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,7 +100,7 @@ def access_flags(command: F) -> F:
     return cast("F", key(base(budget(with_access))))
 
 
-class _Form(click.Choice[str]):
+class _Form(_Choice):
     """How an answer is written; `text` is what two commands called their table."""
 
     def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
