@@ -81,6 +81,14 @@ def test_every_guide_is_found_from_the_readme() -> None:
     assert {path.name for path in GUIDES} - {path.name for path in found} == set()
 
 
+@pytest.mark.parametrize("path", PAGES.values(), ids=PAGES)
+def test_code_ends_where_it_is_meant_to(path: Path) -> None:
+    """Fences open with a language, or bare, and close bare: what follows one that does not close is code, too."""
+    fences = re.findall(r"^```(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [fence for fence in fences[1::2] if fence.strip()] == []
+    assert len(fences) % 2 == 0
+
+
 # --- the site ---
 
 

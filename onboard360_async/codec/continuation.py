@@ -15,7 +15,7 @@ from yarl import URL
 from onboard360_async import settings
 from onboard360_async.errors import PaginationError
 
-__all__ = ["PAGING", "Trail", "next_link", "next_page", "shows_pages"]
+__all__ = ["PAGING", "Trail", "is_address", "next_link", "next_page", "places_of", "shows_pages"]
 
 Place = Mapping[str, object]  # the members beside the clients, or those of one object among them
 PAGING: Final = frozenset(  # what stands beside the clients in usual ways
@@ -46,11 +46,11 @@ def next_page(asked: URL, link: str | None, envelope: Place, *, base: URL, ours:
     # UNDOCUMENTED: the API page shows no pages. Any of the usual ways is followed, at the top of the answer or in one
     # object of it; of several the first in this order: header, address, cursor, number
     # (tests/codec/test_continuation.py (test_what_is_asked_next)).
-    places = [envelope, *(value for value in envelope.values() if isinstance(value, dict))]
+    places = places_of(envelope)
     if link is not None:
         return _followed(asked, link, base, ours)
     for address in _found(places, _ADDRESSES):
-        if _is_address(address):
+        if is_address(address):
             return _followed(asked, str(address), base, ours)
     has_more = [place.get("has_more") for place in places]
     # UNDOCUMENTED: `has_more: false` ends a listing though a cursor stands beside it: it may be that of the last client
@@ -69,8 +69,13 @@ def next_page(asked: URL, link: str | None, envelope: Place, *, base: URL, ours:
 
 def shows_pages(envelope: Place) -> bool:
     """Whether an answer says anything of pages, be it that there are no more."""
-    places = [envelope, *(value for value in envelope.values() if isinstance(value, dict))]
+    places = places_of(envelope)
     return any(name in place for place in places for name in (*_MARKS, "total_pages"))
+
+
+def places_of(envelope: Place) -> list[Place]:
+    """Where an answer may say something of pages: beside the clients, and in one object of that."""
+    return [envelope, *(value for value in envelope.values() if isinstance(value, dict))]
 
 
 def _found(places: Sequence[Place], names: Sequence[str]) -> list[object]:
@@ -78,7 +83,8 @@ def _found(places: Sequence[Place], names: Sequence[str]) -> list[object]:
     return [place[name] for place in places for name in names if place.get(name)]
 
 
-def _is_address(value: object) -> bool:
+def is_address(value: object) -> bool:
+    """Whether it can be followed as the next page's address."""
     # UNDOCUMENTED: what `next` is. A bare token is none that we could ask for: nobody says by which parameter
     # (tests/codec/test_continuation.py (test_what_is_asked_next)).
     return isinstance(value, str) and ("://" in value or "?" in value or value.startswith(("/", "./", "../")))

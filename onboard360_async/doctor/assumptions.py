@@ -3,16 +3,16 @@
 Pure. That is little: most are about POSTs, which the doctor never sends. It says which, and what would tell.
 """
 
-import re
 from typing import Final
 
+from onboard360_async.codec.continuation import places_of
 from onboard360_async.doctor.findings import Finding, Kind, Verdict, so_many, unknown
 from onboard360_async.doctor.seen import Seen
+from onboard360_async.transport.rate_headers import remaining
 
 __all__ = ["findings_of_assumptions"]
 
 _AUDIT: Final = "the audit at an import's end"
-_REMAINING: Final = re.compile(r"(?:^|[;,\s])r(?:emaining)?=(\d{1,9})", re.ASCII)
 _TOTALS: Final = ("total", "total_count")
 
 
@@ -63,8 +63,7 @@ def _whole_listing(seen: Seen) -> Finding:
 
 
 def _total(envelope: dict[str, object]) -> int | None:
-    places = [envelope, *(value for value in envelope.values() if isinstance(value, dict))]
-    told = [place[name] for place in places for name in _TOTALS if type(place.get(name)) is int]
+    told = [place[name] for place in places_of(envelope) for name in _TOTALS if type(place.get(name)) is int]
     return max((number for number in told if isinstance(number, int)), default=None)
 
 
@@ -79,7 +78,7 @@ def _nobody_else(seen: Seen) -> Finding:
 
 def _counted_by_its_answer(seen: Seen) -> Finding:
     """A 8, where the service tells what is left: by one fewer from one answer to the next, it was counted by then."""
-    left = [number for answer in seen.answers if (number := _remaining(dict(answer.headers))) is not None]
+    left = [number for answer in seen.answers if (number := remaining(answer.headers)) is not None]
     if len(left) < 2:
         return _nothing("A 8", "a request is counted by its answer: no two answers say how many are left")
     first, second = left
@@ -87,15 +86,6 @@ def _counted_by_its_answer(seen: Seen) -> Finding:
         return _is(Verdict.OBSERVED, "A 8", "counted", "what is left fell by 1 from one answer to the next")
     why = f"what is left went from {first} to {second} from one answer to the next: others count, or a minute ended"
     return _nothing("A 8", why, "the same again, when nobody else uses the key")
-
-
-def _remaining(headers: dict[str, str]) -> int | None:
-    for name, text in headers.items():
-        if name.lower() == "ratelimit" and (found := _REMAINING.search(text)):
-            return int(found[1])
-        if name.lower() in ("x-ratelimit-remaining", "x-rate-limit-remaining", "ratelimit-remaining"):
-            return int(text) if text.isdecimal() and text.isascii() else None
-    return None
 
 
 def _signed_form(seen: Seen) -> Finding:

@@ -5,12 +5,12 @@ Knows no verdict. What was asked for in vain is no reason to stop, unless the ne
 
 import time
 from collections.abc import Callable
-from typing import Final
 
 from attrs import field, frozen
 
 from onboard360_async import settings
-from onboard360_async.budget.file_store import state_file
+from onboard360_async.budget.file_store import state_folder
+from onboard360_async.budget.ledger import SECOND
 from onboard360_async.budget.registry import name_for
 from onboard360_async.budget.store import StoreError
 from onboard360_async.budget.stores import open_store
@@ -26,8 +26,6 @@ from onboard360_async.transport.proxy import proxy_for
 from onboard360_async.transport.transport import Transport
 
 __all__ = ["Place", "examine"]
-
-_SECOND: Final = 1_000_000_000  # nanoseconds
 
 
 @frozen
@@ -90,7 +88,7 @@ async def _look_at_budget(budget: BudgetSeen, transport: Transport, store: str, 
     try:
         budget.state = await transport.budget_now().refresh()
         if store == "file":
-            budget.mode = state_file("").parent.stat().st_mode & 0o777
+            budget.mode = state_folder().stat().st_mode & 0o777
         elif store != "memory":
             budget.skew_s = await _skew_of(store, name)
     except (BudgetStoreError, StoreError, OSError) as error:
@@ -98,8 +96,8 @@ async def _look_at_budget(budget: BudgetSeen, transport: Transport, store: str, 
 
 
 async def _skew_of(store: str, name: str) -> float:
-    opened = open_store(store, name, time.monotonic_ns, most_ns=round(settings.WINDOW_S * _SECOND))
+    opened = open_store(store, name, time.monotonic_ns, most_ns=round(settings.WINDOW_S * SECOND))
     try:
-        return ((await opened.load()).now_ns - time.time_ns()) / _SECOND
+        return ((await opened.load()).now_ns - time.time_ns()) / SECOND
     finally:
         await opened.close()

@@ -6,13 +6,15 @@ holds that they are the same, and that no switch is forgotten.
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
 from onboard360_async import settings
+from onboard360_async.codec.continuation import is_address, places_of
 from onboard360_async.doctor.findings import Finding, Kind, Verdict, observed, so_many, unknown
 from onboard360_async.doctor.looking import Clients
 from onboard360_async.doctor.seen import Seen
-from onboard360_async.transport.rate_headers import date_of
+from onboard360_async.transport.rate_headers import date_of, seconds_of
 
 __all__ = ["JUDGES", "findings_of_switches"]
 
@@ -81,9 +83,9 @@ def _kind_of_paging(listing: Clients) -> str | None:
     """By what the answer shows; the first that we would follow."""
     if listing.link is not None:
         return "link"
-    places = [listing.envelope, *(value for value in listing.envelope.values() if isinstance(value, dict))]
+    places = places_of(listing.envelope)
     names = {name for place in places for name in place}
-    if any(place.get(name) for place in places for name in ("next_url", "next")):
+    if any(is_address(place.get(name)) for place in places for name in ("next_url", "next")):
         return "address"
     if names & _BY_CURSOR:
         return "cursor"
@@ -200,12 +202,10 @@ def _retry_after(seen: Seen) -> Finding:
     text = refused.headers.get("Retry-After")
     if text is None:
         return observed("retry_after", "none", "a 429 came without it")
-    try:
-        float(text)
-    except ValueError:
-        is_date = date_of(text) is not None
-        return observed("retry_after", "date" if is_date else "other", "a 429 had it", is_choice=is_date)
-    return observed("retry_after", "seconds", "a 429 had it")
+    if seconds_of(text, datetime.now(UTC)) is not None:
+        return observed("retry_after", "seconds", "a 429 had it")
+    is_date = date_of(text) is not None
+    return observed("retry_after", "date" if is_date else "other", "a 429 had it", is_choice=is_date)
 
 
 def _rate_limit(seen: Seen) -> Finding:

@@ -17,7 +17,7 @@ from multidict import istr
 from onboard360_async import settings
 from onboard360_async.budget.feedback import Told
 
-__all__ = ["date_of", "retry_after_s", "told_by"]
+__all__ = ["date_of", "remaining", "retry_after_s", "seconds_of", "told_by"]
 
 _NUMBER: Final = re.compile(r"\d{1,9}")
 _PAIR: Final = re.compile(r"(\w+)\s*=\s*\"?(\d{1,9})")  # `q=100` of `"default";q=100;w=60`, `remaining=0`
@@ -36,7 +36,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
     """
     now = now or date_of(headers.get("Date", "")) or datetime.now(UTC)
     if (text := headers.get("Retry-After")) is not None:
-        wait_s = _seconds(text, now)
+        wait_s = seconds_of(text, now)
         if wait_s is None and (moment := date_of(text)) is not None:
             wait_s = max(0.0, (moment - now).total_seconds())
         return wait_s
@@ -46,7 +46,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
         return float(reset)
     for prefix in _PREFIXES:
         if (text := headers.get(f"{prefix}Reset")) is not None:
-            return _seconds(text, now)
+            return seconds_of(text, now)
     return None
 
 
@@ -61,7 +61,7 @@ def told_by(headers: Mapping[str, str]) -> Told | None:
 def _told(headers: Mapping[str, str]) -> Told:
     limits = [quota for quota in _quotas(headers) if quota > 0]
     wait_s = retry_after_s({name: text for name, text in headers.items() if name.lower() != "retry-after"})
-    return Told(min(limits, default=None), wait_s if _remaining(headers) == 0 else None)
+    return Told(min(limits, default=None), wait_s if remaining(headers) == 0 else None)
 
 
 def _quotas(headers: Mapping[str, str]) -> Iterator[int]:
@@ -81,7 +81,8 @@ def _quotas(headers: Mapping[str, str]) -> Iterator[int]:
     yield _pairs(headers.get("RateLimit", "")).get("limit", 0)
 
 
-def _remaining(headers: Mapping[str, str]) -> int | None:
+def remaining(headers: Mapping[str, str]) -> int | None:
+    """How many requests the headers of an answer leave in this window; None if none says so."""
     pairs = _pairs(headers.get("RateLimit", ""))
     left = pairs.get("r", pairs.get("remaining"))
     for prefix in _PREFIXES:
@@ -95,7 +96,8 @@ def _pairs(text: str) -> dict[str, int]:
     return {name.lower(): int(number) for name, number in _PAIR.findall(text)}
 
 
-def _seconds(text: str, now: datetime) -> float | None:
+def seconds_of(text: str, now: datetime) -> float | None:
+    """A wait that is written as a number, of seconds or of a moment; None for what is none."""
     try:
         value = float(text)
     except ValueError:
