@@ -18,7 +18,8 @@ __all__ = ["Packages", "build", "extras", "floors", "look_through", "metadata", 
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / ".ci" / "requirements-dev.txt"
 EPOCH_S = "1577836800"  # what all builds take for the time
-# Our choice: so that the wheel grows by somebody's will alone. On 2026-11-26 it had 475,447 bytes.
+# Our choice: so that the wheel grows by somebody's will alone. On 2026-11-26 it had 565,509 bytes: the sources as they
+# are (of 0.8.0's 475,000, some 357,000 would be left without any docstring or comment) and the guides.
 MOST_WHEEL_BYTES = 600_000
 KINDS = (".py", ".md", ".csv", ".css", ".js", ".json", ".svg", ".typed")
 MUST = ("py.typed", "guides/webhooks.md", "sandbox/openapi.json", "sandbox/web/page.js", "cli/people.csv")
