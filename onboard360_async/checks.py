@@ -5,6 +5,7 @@ Sends nothing. A message names the argument, never its value, which may be a per
 
 import re
 from collections.abc import Callable, Sequence
+from urllib.parse import unquote
 
 from onboard360_async.errors import ValidationError
 from onboard360_async.hidden import hidden
@@ -14,7 +15,8 @@ __all__ = ["IS_ID", "check_email", "check_new_client", "check_request", "check_t
 
 IS_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch  # a UUID, as the page shows ids
 _METHOD = re.compile(r"[A-Z]+")
-_PATH = re.compile(r"(/[A-Za-z0-9._~%!$&'()*+,;=:@-]+)+")  # RFC 3986, without empty segments
+_PATH = re.compile(r"(/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)+")  # RFC 3986, without empty segments
+_STEPS = frozenset((".", ".."))  # which lead elsewhere, however they are written
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _OPTIONAL = ("first_name", "last_name", "company_name", "phone")
 
@@ -32,8 +34,8 @@ def check_request(method: object, path: object) -> None:
     """What every request has: a method in capitals, and a path below the base URL that leads nowhere else."""
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
         raise ValidationError("The method must be in capitals, such as GET.", "method")
-    if not isinstance(path, str) or not _PATH.fullmatch(path) or "/../" in f"{path}/":
-        raise ValidationError("The path must look like /clients, without host, query or '..'.", "path")
+    if not isinstance(path, str) or not _PATH.fullmatch(path) or _STEPS & set(re.split(r"[/\\]", unquote(path))):
+        raise ValidationError("The path must look like /clients, without host, query, '.' or '..'.", "path")
 
 
 def check_email(email: object) -> None:

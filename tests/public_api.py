@@ -7,6 +7,7 @@ every Python.
 
 import ast
 import re
+import runpy
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -130,15 +131,19 @@ def plain(annotation: ast.expr) -> ast.expr:
     return ast.parse(ast.unparse(_Unquoted().visit(ast.parse(ast.unparse(annotation), mode="eval"))), mode="eval").body
 
 
+SETTING = re.compile(r"\bsettings\.([A-Z][A-Z0-9_]*)")
+NUMBERS = runpy.run_path(str(ROOT / PACKAGE / "settings.py"))  # which imports nothing of ours
+
+
 def signature(node: Function) -> str:
-    """What it takes and gives, as written."""
+    """What it takes and gives, as written; a default that stands in `settings` by its value."""
     arguments = ast.parse(ast.unparse(node)).body[0]
     assert isinstance(arguments, ast.FunctionDef | ast.AsyncFunctionDef)
     for each in ast.walk(arguments.args):
         if isinstance(each, ast.arg) and each.annotation is not None:
             each.annotation = plain(each.annotation)
     gives = "" if arguments.returns is None else f" -> {ast.unparse(plain(arguments.returns))}"
-    return f"({ast.unparse(arguments.args)}){gives}"
+    return SETTING.sub(lambda found: repr(NUMBERS[found[1]]), f"({ast.unparse(arguments.args)})") + gives
 
 
 def _words(node: Function) -> tuple[str, ...]:
@@ -370,5 +375,7 @@ if __name__ == "__main__":
     if sys.argv[1:] == ["--print"]:
         print("\n".join(lines()))
     else:
-        before = parsed(FILE.read_text(encoding="utf-8")) if FILE.exists() else parsed("\n".join(lines()))
+        if not FILE.exists():
+            sys.exit(f"{FILE} is missing: take it from the last commit, since what has changed is told by it.")
+        before = parsed(FILE.read_text(encoding="utf-8"))
         FILE.write_text(renewed(before, lines(), version()), encoding="utf-8", newline="\n")

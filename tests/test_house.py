@@ -94,7 +94,9 @@ def test_a_sleeping_test_would_be_seen() -> None:
 
 def unreasoned(line: str) -> bool:
     """Whether it is left out of coverage, and does not say why in some words."""
-    return bool(re.search(r"pragma:\s*no", line)) and not re.search(r"# pragma: no (cover|branch) - \w.{9,}$", line)
+    return bool(re.search(r"(?i)pragma[:\s]?\s*no", line)) and not re.search(
+        r"# pragma: no (cover|branch) - \w.{9,}$", line
+    )
 
 
 def test_what_no_test_reaches_says_why() -> None:
@@ -105,6 +107,8 @@ def test_what_no_test_reaches_says_why() -> None:
         "x = 1  # pragma: no cover",
         "if x:  # pragma: no branch - no",
         "if x:  #pragma:nobranch - a good reason",
+        "x = 1  # pragma no cover",
+        "x = 1  # PRAGMA: NO COVER",
     ):
         assert unreasoned(line)
     assert not unreasoned("if x:  # pragma: no branch - Windows does not fork")
@@ -150,3 +154,11 @@ def test_pins_have_hashes_and_no_host() -> None:
 def test_no_file_names_a_registry(path: Path) -> None:
     """Where packages come from is the machine's business: no index address, in the form that they all share."""
     assert re.findall(r"://[^\s\"'`]+/simple\b", path.read_text()) == []
+
+
+def test_the_golden_files_are_of_the_versions_that_are_pinned() -> None:
+    """Or none of them would be compared, where it counts."""
+    pins = (ROOT / ".ci" / "requirements-dev.txt").read_text()
+    drawn = (ROOT / "tests" / "cli" / "golden" / "versions.txt").read_text().strip().split(", ")
+    assert len(drawn) == 2
+    assert [each for each in drawn if f"\n{each.replace(' ', '==')} " not in pins] == []

@@ -205,6 +205,7 @@ def test_what_cannot_be_tried_here_is_no_success(capsys: pytest.CaptureFixture[s
     assert said.count("nobody is here") == 2
     assert (said.splitlines()[-1], code) == ("1 ok, 2 not here, 0 FAILED", 0)
     assert jobs.table([])[1] == 1
+    assert jobs.table([row for row in rows if row.state == "not here"])[1] == 1
 
 
 def test_two_jobs_run_at_a_time() -> None:

@@ -17,6 +17,7 @@ from onboard360_async.sandbox.command import _parser, flags
 from tests.cli.conftest import commands
 
 PACKAGE = Path(__file__).parents[1] / "onboard360_async"
+README = (PACKAGE.parent / "README.md").read_text(encoding="utf-8")
 GUIDES = {path.stem: path.read_text(encoding="utf-8") for path in (PACKAGE / "guides").glob("*.md")}
 
 # --- commands ---
@@ -77,10 +78,10 @@ def test_the_guide_names_each_flag_of_a_command(name: str) -> None:
 
 
 def examples() -> Iterator[tuple[str, str]]:
-    """Each command that a guide of ours says to type, with the guide."""
-    for name in ("commands", "exit-codes", "environment", "formats"):
-        for block in re.findall(r"^```console\n(.*?)^```", GUIDES[name], re.MULTILINE | re.DOTALL):
-            for line in re.findall(r"onboard360 [^|;#\n]+", block):
+    """Each command that the README or a guide says to type, with the page."""
+    for name, text in {"README": README, **GUIDES}.items():
+        for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            for line in re.findall(r"(?:^|\$ )(onboard360 [^|;#\n]+)", block, re.MULTILINE):
                 yield name, line.strip()
 
 

@@ -3,8 +3,10 @@
 Pure. Knows no switch: these points the sandbox has as the API page has them.
 """
 
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from typing import Final
 
 from aiohttp.hdrs import CONTENT_TYPE
 
@@ -15,6 +17,8 @@ from onboard360_async.doctor.signed import Webhook
 from onboard360_async.errors import DecodeError
 
 __all__ = ["findings_of_answers"]
+
+_MEDIA_TYPE: Final = re.compile(r"none|[a-z]+/[a-z0-9.+-]+")  # nothing else is shown: it may hold anything
 
 
 def findings_of_answers(seen: Seen) -> list[Finding]:
@@ -61,7 +65,7 @@ def _content_type(seen: Seen) -> Finding:
 
 
 def _plain(kind: str) -> str:
-    return kind if len(kind) <= settings.DOCTOR_WORD_CHARS and kind.isascii() and kind.isprintable() else "(not shown)"
+    return kind if len(kind) <= settings.DOCTOR_WORD_CHARS and _MEDIA_TYPE.fullmatch(kind) else "(not shown)"
 
 
 def _shape(seen: Seen) -> Finding:

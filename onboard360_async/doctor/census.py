@@ -31,7 +31,7 @@ class Census:
         self.count: int = 0
         self.odd: int = 0  # that are not what the API page shows
         self.fault: str = ""  # the path of the first of these, and what is wrong with it
-        self.extra: frozenset[str] = frozenset()  # paths of what the API page does not name
+        self.extra: set[str] = set()  # paths of what the API page does not name
         self.links: Counter[str] = Counter()  # "text", "null" or "missing"
         self.blanks: Counter[str] = Counter()  # "null", "missing" or "empty", of the fields that one may leave out
         self.zones: Counter[str] = Counter()  # how times end: "Z", "offset" or "none"
@@ -66,9 +66,11 @@ class Census:
                 self.blanks["missing" if name not in item else "null" if item[name] is None else "empty"] += 1
         self.zones[_zone(item["created_at"])] += 1
         self.order.take(client.created_at, client.id)
-        self.ids_again += self._is_again(self._ids, client.id)
-        self.people_again += self._is_again(self._people, f"{client.campaign_id}\0{email_key(client.email)}")
         self.has_wanted |= client.id == self._wanted
+        if self._is_again(self._ids, client.id):  # listed twice: that is no second client of one email
+            self.ids_again += 1
+            return
+        self.people_again += self._is_again(self._people, f"{client.campaign_id}\0{email_key(client.email)}")
 
     def _is_again(self, known: set[bytes], text: str) -> bool:
         mark = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=self._salt).digest()

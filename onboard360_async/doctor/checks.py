@@ -45,7 +45,7 @@ def _key(seen: Seen) -> Finding:
     if HTTPStatus.UNAUTHORIZED in statuses:
         return _is("key", Verdict.FAILED, "refused", f"the service answered 401. {_oddities(key)}".strip(), _NEW_KEY)
     odd = _oddities(key)
-    if not any(answer.is_success for answer in seen.answers):
+    if not any(answer.was_read for answer in seen.answers):
         return _is("key", Verdict.UNKNOWN, _beginning(key), f"no answer says whether it is accepted. {odd}".strip())
     verdict = Verdict.WARNING if odd else Verdict.OK
     return _is("key", verdict, _beginning(key), f"accepted. {odd}".strip())
@@ -75,6 +75,8 @@ def _answer(about: str, looked: Looked | None) -> Finding:
     status = "no answer" if looked.status is None else str(looked.status)
     if looked.fault:
         return _is(about, Verdict.FAILED, status, looked.fault, _advice(looked))
+    if looked.stopped and not looked.has_objects:
+        return _is(about, Verdict.FAILED, status, f"nothing of it could be read: {looked.stopped}")
     if looked.stopped:
         return _is(about, Verdict.OK, status, f"a part was read: {looked.stopped}")
     return _is(about, Verdict.OK, status, "read to its end")

@@ -82,6 +82,11 @@ class Looked:
         return self.status is not None and HTTPStatus(200) <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     @property
+    def was_read(self) -> bool:
+        """Whether something of it was what the API answers, and not any server's page."""
+        return self.is_success and (self.is_whole or self.has_objects)
+
+    @property
     def ends_it(self) -> bool:
         """Whether a second request would only meet the same, or cost what is not there."""
         if self.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS):
@@ -160,7 +165,7 @@ async def look_at_clients(transport: Transport, ear: Ear, census: Census) -> Cli
 
     await _get(looked, transport, ear, read)
     looked.has_objects = census.count > census.odd
-    looked.extra = census.extra | _beside(walk.envelope)
+    looked.extra = frozenset(census.extra) | _beside(walk.envelope)
     if looked.is_success:
         _look_further(looked, transport, walk.envelope)
     return looked

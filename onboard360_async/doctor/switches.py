@@ -7,6 +7,7 @@ holds that they are the same, and that no switch is forgotten.
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Final
 
 from onboard360_async import settings
@@ -21,10 +22,12 @@ __all__ = ["JUDGES", "findings_of_switches"]
 _AUDIT: Final = "an import: how the row of such an email ended"
 _NO_CLIENT: Final = "no client was listed"
 _NO_LISTING: Final = "the listing could not be read"
+_NAME: Final = re.compile(f"[A-Za-z-]{{1,{settings.DOCTOR_WORD_CHARS}}}")
 _NUMBER: Final = re.compile("[0-9]{1,9}")
 _LIMITS: Final = ("x-ratelimit-limit", "x-rate-limit-limit", "ratelimit-limit")
 _POLICY: Final = re.compile(r'\s*"?[\w-]*"?\s*;\s*q=(\d{1,9})\s*;\s*w=(\d{1,9})\s*')
 _USUAL_PAGE: Final = min(settings.ROUND_COUNTS)
+_ROUND: Final = 50  # clients: a page that ends a listing silently is a multiple of so many, most likely
 _MOST_A_PAGE: Final = 1000  # that the sandbox can be told
 _MOST_NUMBER: Final = 1_000_000_000  # likewise, of requests and of seconds
 _BY_NUMBER: Final = "total_pages"
@@ -40,7 +43,7 @@ def findings_of_switches(seen: Seen) -> list[Finding]:
 def _rate_headers(seen: Seen) -> list[str]:
     """The names of the headers that tell of the limit, as they were written; of all answers."""
     names = {name for answer in seen.answers for name in answer.headers if _tells_of_limit(name)}
-    return sorted(name for name in names if len(name) <= settings.DOCTOR_WORD_CHARS)[: settings.DOCTOR_SHOWN]
+    return sorted(name for name in names if _NAME.fullmatch(name))[: settings.DOCTOR_SHOWN]
 
 
 def _tells_of_limit(name: str) -> bool:
@@ -72,7 +75,7 @@ def _paging(seen: Seen) -> Finding:
     if not listing.is_whole:
         return unknown("paging", f"the end was not seen: {_why_cut(listing)}", "a larger --clients, if that was it")
     count = listing.census.count
-    if count in settings.ROUND_COUNTS:
+    if count and count % _ROUND == 0:
         return unknown("paging", f"{count:,} clients came, a round number: the others may be cut off without a sign")
     if count < _USUAL_PAGE:
         return unknown("paging", f"{so_many(count, 'client')} fit on a page, if there are any", "a listing of more")
@@ -185,7 +188,8 @@ def _extra_fields(seen: Seen) -> Finding:
 
 
 def _error_body(seen: Seen) -> Finding:
-    kinds = {answer.error_body: answer.status for answer in seen.answers if answer.error_body is not None}
+    wrong = [answer for answer in seen.answers if answer.status is not None and answer.status >= HTTPStatus.BAD_REQUEST]
+    kinds = {answer.error_body: answer.status for answer in wrong if answer.error_body is not None}
     if not kinds:
         return unknown("error_body", "no answer was an error that came whole", "the next error: `error` and `details`")
     if len(kinds) > 1:
@@ -214,8 +218,8 @@ def _rate_limit(seen: Seen) -> Finding:
         return observed("rate_limit", value=True, why=", ".join(names))
     if names:
         return observed("rate_limit", "other", ", ".join(names), is_choice=False)
-    if not any(answer.is_success for answer in seen.answers):
-        return unknown("rate_limit", "there was no answer that is no error")
+    if not any(answer.was_read for answer in seen.answers):
+        return unknown("rate_limit", "there was no answer that is the API's and no error")
     return observed("rate_limit", value=False, why="no answer had a RateLimit or X-RateLimit header")
 
 
@@ -254,8 +258,10 @@ JUDGES: Final[Mapping[str, Callable[[Seen], Finding]]] = {
     "page_size": _page_size,
     "order": _order,
     "duplicate_email": _duplicate_email,
-    "created_status": _only_a_post("created_status", "the first client that is added: its status stands in the log"),
-    "unknown_campaign": _only_a_post("unknown_campaign", "an import into a campaign that is not there: how it ends"),
+    "created_status": _only_a_post(
+        "created_status", "`onboard360 request POST /clients --data @FILE --status`, when you next add somebody"
+    ),
+    "unknown_campaign": _only_a_post("unknown_campaign", "the same with the id of a campaign that is not there"),
     "link_in_listings": _link_in_listings,
     "blanks": _blanks,
     "error_body": _error_body,

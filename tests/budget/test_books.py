@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from typing import Any
 
 import pytest
@@ -131,7 +132,9 @@ def test_it_is_about_two_kilobytes_and_names_no_one() -> None:
             now += wait
         books.settle(f"0123abcd.{number}", now)
         now += 123_456_789
-    assert len(books.write(now)) < 2600
+    written = books.write(now)
+    assert 1000 < len(written) < 2600
+    assert not re.search(rb"sk_|@|https?:|/api", written)
 
 
 @pytest.mark.parametrize("back_s", [0, 1, 3600])

@@ -200,12 +200,17 @@ def test_the_file_for_the_answer_is_opened_before_a_post_is_sent(
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, 1), (401, 4), (403, 1), (404, 1), (302, 1)])
-def test_a_refusal_is_the_exit_code_of_all_commands(service: Sandbox, command: Command, status: int, code: int) -> None:
+@pytest.mark.parametrize(
+    "words", [("request", "GET", "/clients"), ("campaigns", "list"), ("clients", "list")], ids=" ".join
+)
+def test_a_refusal_is_the_exit_code_of_all_commands(
+    service: Sandbox, command: Command, words: tuple[str, ...], status: int, code: int
+) -> None:
     """One line, and nothing on stdout."""
-    answered(service, {"error": "No"}, status)
-    said = command("request", "GET", "/anything")
+    service.add_fault("status", status=status, body='{"error": "No"}')
+    said = command(*words)
     assert (said.code, said.out, said.err.count("\n")) == (code, "", 1)
-    assert f"GET /anything was answered {status}" in said.err
+    assert f" was answered {status}" in said.err
 
 
 @pytest.mark.parametrize("fault", ["commit-then-drop", "500-after", "truncated-201"])

@@ -1,6 +1,7 @@
 """The control API: each path does what the method of the same name does, and refuses what cannot be meant."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -288,4 +289,5 @@ def test_each_path_is_in_the_guide() -> None:
             routes.append(f"{method} {path}")
 
     Control(None).add_routes(Router())  # type: ignore[arg-type]  # nothing is asked yet
-    assert [route for route in routes if f"`{route}`" not in guide] == []
+    told = re.findall(r"`((?:GET|POST|PUT|DELETE) /_sandbox/[^`]*)`", guide)
+    assert sorted(set(told)) == sorted(routes)
