@@ -66,9 +66,15 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     callback=_finite,
     default=5.0,
     show_default=True,
+    metavar="SECONDS",
     help="Seconds that the sandbox's minute lasts.",
 )
-@click.option("--folder", type=click.Path(path_type=Path), help="Where list and results go (default: a new one).")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where list and results go (default: a new one).",
+)
 def demo(window_s: float, folder: Path | None) -> int:
     """Import 250 people into a sandbox on this machine, at the real pace of a shortened minute; get its webhooks."""
     if isinstance(sys.stdout, io.TextIOWrapper):

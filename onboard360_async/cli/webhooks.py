@@ -54,6 +54,7 @@ def webhooks() -> None:
     type=click.IntRange(0, 65535),
     default=settings.LISTEN_PORT,
     show_default=True,
+    metavar="PORT",
     help="The port; 0: a free one.",
 )
 @click.option("--path", metavar="PATH", help="Take webhooks on this path alone; else on any.")
