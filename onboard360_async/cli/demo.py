@@ -175,7 +175,7 @@ def _show_links(results: Path) -> None:
     with results.open(encoding="utf-8-sig", newline="") as text:
         created = [row for row in csv.DictReader(text) if row["link"]]
     click.secho(f"\nThe first {_LINKS} of {len(created)} onboarding links", bold=True)
-    with show("table", ("name", "company", "link"), None, spare=("company", "name")) as rows:
+    with show("table", ("name", "company", "link"), None, spare=("company", "name"), prose=("name",)) as rows:
         rows.write(
             {"name": f"{row['First name']} {row['Last name']}".strip(), "company": row["Company"], "link": row["link"]}
             for row in created[:_LINKS]
