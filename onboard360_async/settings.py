@@ -14,8 +14,7 @@ API_KEY_VARIABLE: Final = "ONBOARD360_API_KEY"  # our choice
 BASE_URL_VARIABLE: Final = "ONBOARD360_BASE_URL"  # our choice
 BUDGET_VARIABLE: Final = "ONBOARD360_BUDGET"  # our choice
 WEBHOOK_SECRET_VARIABLE: Final = "ONBOARD360_WEBHOOK_SECRET"  # noqa: S105 - the name of one; our choice
-
-COMPLETE_VARIABLE: Final = "_ONBOARD360_COMPLETE"  # click's; a shell sets it for the moment in which it asks
+COMPLETE_VARIABLE: Final = "_ONBOARD360_COMPLETE"  # a shell sets it while it asks what may be typed; our choice
 
 # The budget
 LIMIT: Final = 100  # requests per window; documented ("429 - Rate limit exceeded (100 requests/minute)")
@@ -145,6 +144,6 @@ INBOX_BACKOFF_S: Final = 1.0  # seconds, doubled per attempt, half of it jitter;
 INBOX_BACKOFF_MOST_S: Final = 3600.0  # seconds; our choice
 INBOX_MOST_ATTEMPTS: Final = 20  # in about nine hours; then the event is a dead letter; our choice
 INBOX_MOST_WAITING: Final = 1_000  # events that wait for the disk at once; the next are told to come again; our choice
-INBOX_GATHER_S: Final = 0.0001  # seconds a commit waits for each event that may come: about what a loop takes for one
+INBOX_GATHER_S: Final = 0.0001  # seconds a commit waits per event that may come: as a loop takes for one; our choice
 INBOX_GATHER_MOST_S: Final = 0.002  # seconds it waits for all of them; our choice
 INBOX_PAGE: Final = 500  # events that are read at once; our choice

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+from attrs import frozen
 
 from onboard360_async import settings
 from onboard360_async.cli.app import onboard360
@@ -48,17 +49,43 @@ def told(name: str) -> dict[str, str]:
     return found
 
 
-def options(name: str) -> dict[str, tuple[tuple[str, ...], object]]:
-    """Each flag that a command has, with its choices and the default that its help shows."""
+@frozen
+class Flag:
+    """What help says of a flag: its value's name (None: a page of flags that names none), choices and default."""
+
+    value: str | None
+    choices: tuple[str, ...]
+    default: object
+
+    @classmethod
+    def of(cls, each: click.Option) -> "Flag":
+        """A command's; choices are their own name, and what has no other is called by its type."""
+        choices = tuple(each.type.choices) if isinstance(each.type, click.Choice) else ()
+        value = "" if each.is_flag else each.metavar or "|".join(choices) or each.type.name.upper()
+        return cls(value, choices, each.default if each.show_default and not each.is_flag else None)
+
+
+def options(name: str) -> dict[str, Flag]:
+    """Each flag that a command has."""
     if name == "sandbox":
-        return {flag: (each.choices, None) for each in flags() for flag in each.names if flag not in ("-h", "--help")}
-    found: dict[str, tuple[tuple[str, ...], object]] = {}
+        return {
+            flag: Flag(None, each.choices, None)
+            for each in flags()
+            for flag in each.names
+            if flag not in ("-h", "--help")
+        }
+    found: dict[str, Flag] = {}
     for each in LEAVES[name].params:
         if isinstance(each, click.Option):
-            choices = tuple(each.type.choices) if isinstance(each.type, click.Choice) else ()
-            default = each.default if each.show_default and not each.is_flag else None
-            found |= dict.fromkeys((*each.opts, *each.secondary_opts), (choices, default))
+            found |= dict.fromkeys((*each.opts, *each.secondary_opts), Flag.of(each))
     return found
+
+
+def value_of(line: str, flag: str) -> str:
+    """What a flag's line calls its value; "" if it has none."""
+    found = re.search(rf"`{flag}(?: ([^`]+))?`", line)
+    assert found is not None
+    return found[1] or ""
 
 
 def test_the_guide_has_a_section_for_each_command() -> None:
@@ -68,13 +95,14 @@ def test_the_guide_has_a_section_for_each_command() -> None:
 
 @pytest.mark.parametrize("name", LEAVES)
 def test_the_guide_names_each_flag_of_a_command(name: str) -> None:
-    """With its choices and its default, and none that does not exist; each says what it is for."""
+    """With its value as help has it, choices and default, and none that does not exist; each says what it is for."""
     lines, there = told(name), options(name)
     assert set(lines) == set(there)
-    for flag, (choices, default) in there.items():
+    for flag, its in there.items():
         assert len(lines[flag].partition("`: ")[2]) > 10, flag
-        assert [choice for choice in choices if choice not in lines[flag]] == [], flag
-        assert default is None or f"`{default}`" in lines[flag], flag
+        assert its.value is None or value_of(lines[flag], flag) == its.value, flag
+        assert [choice for choice in its.choices if choice not in lines[flag]] == [], flag
+        assert its.default is None or f"`{its.default}`" in lines[flag], flag
 
 
 def examples() -> Iterator[tuple[str, str]]:

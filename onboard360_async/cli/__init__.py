@@ -6,7 +6,8 @@ This door knows only how to say what is missing: the command's own libraries com
 import os
 import sys
 
-from onboard360_async.cli.signals import ended_at_once
+from onboard360_async import settings
+from onboard360_async.cli.signals import INTERRUPTED, ended_at_once
 
 __all__ = ["main"]
 
@@ -19,7 +20,7 @@ def main() -> None:
         code = run()
     except KeyboardInterrupt:  # before or behind what `run` sees
         _say("Interrupted.")
-        code = 130
+        code = INTERRUPTED
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("click", "rich", "platformdirs"):
             raise
@@ -29,5 +30,5 @@ def main() -> None:
 
 
 def _say(text: str) -> None:
-    if "_ONBOARD360_COMPLETE" not in os.environ:  # nothing is said in the middle of a line that is being typed
+    if settings.COMPLETE_VARIABLE not in os.environ:  # nothing is said in the middle of a line that is being typed
         print(text, file=sys.stderr)

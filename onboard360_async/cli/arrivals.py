@@ -14,13 +14,12 @@ from typing import Any, Final
 import click
 from rich.cells import cell_len
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from onboard360_async import settings
 from onboard360_async.cli.screen import json_for, on_screen, short
 from onboard360_async.cli.show import Rows, row_of, to_the_second
-from onboard360_async.cli.table import ECHO, console_on, shared_out
+from onboard360_async.cli.table import ECHO, GAP, console_on, drawn_table, shared_out
 from onboard360_async.webhooks import Event
 
 __all__ = ["Arrivals", "arrivals", "flat", "record_of", "record_text", "short_id", "text_of"]
@@ -29,7 +28,6 @@ _COLUMNS: Final = ("time", "id", "event", "email", "campaign", "form", "state")
 _WHOLE: Final = ("time", "id", "state")  # what never gives way on a narrow terminal: an id is to be typed again
 _LEAST: Final = 4  # columns of a terminal, for what does; where there are not so many, it is left out
 _RECORD: Final = ("id", "event", "received_at", "timestamp", "form", "flags", "state", "data")  # as `record_of` has it
-_GAP: Final = 2
 _UNSHOWN: Final = (RecursionError, TypeError, ValueError)  # of data nested too deeply, or numbers of 5,000 digits
 _FRAME: Final = 3  # lines of a terminal that are left to the header and the prompt
 
@@ -92,10 +90,10 @@ def _widths(rows: Iterable[Sequence[str]], room: int) -> dict[str, int]:
     """How wide each column is drawn: some whole, the others as they need while there is room, then equally."""
     needed = {name: max(map(cell_len, column)) for name, *column in zip(_COLUMNS, *rows, strict=True) if column}
     widths = {name: max(needed.get(name, 0), len(name)) for name in _COLUMNS}
-    room -= sum(widths[name] for name in _WHOLE) + _GAP * (len(_WHOLE) - 1)
-    shortened = [name for name in _COLUMNS if name not in _WHOLE][: max(0, room // (_LEAST + _GAP))]
+    room -= sum(widths[name] for name in _WHOLE) + GAP * (len(_WHOLE) - 1)
+    shortened = [name for name in _COLUMNS if name not in _WHOLE][: max(0, room // (_LEAST + GAP))]
     chosen = {name: widths[name] for name in _WHOLE}
-    chosen |= shared_out({name: widths[name] for name in shortened}, room - _GAP * len(shortened))
+    chosen |= shared_out({name: widths[name] for name in shortened}, room - GAP * len(shortened))
     return {name: chosen[name] for name in _COLUMNS if name in chosen}
 
 
@@ -190,7 +188,7 @@ class _Drawn(Arrivals):
         if self._above:
             self._live.console.print(Text("\n".join(self._above)), soft_wrap=True)
             self._above.clear()
-        table = Table(box=None, pad_edge=False, header_style="bold")
+        table = drawn_table()
         widths = _widths(self._rows.values(), self._live.console.width - ECHO)
         for name, width in widths.items():
             table.add_column(name, no_wrap=True, overflow="ellipsis", width=width)

@@ -22,7 +22,7 @@ from onboard360_async.cli.flags import Access, access_flags, output_flags
 from onboard360_async.cli.show import show
 from onboard360_async.cli.signals import on_signals, run
 from onboard360_async.cli.stores import without_password
-from onboard360_async.cli.table import console_on, facts_table
+from onboard360_async.cli.table import console_on, drawn_table
 from onboard360_async.errors import ConfigurationError
 
 __all__ = ["budget"]
@@ -56,7 +56,7 @@ async def _look(access: Access, store: str, *, watch: bool, form: str, output: P
             return await _watch(api.budget.refresh, store, form, output)
         state = await api.budget.refresh()
     if form == "table":
-        with show(form, _FACTS, output) as rows:
+        with show(form, _FACTS, output, prose=("now",)) as rows:
             rows.write(dict(zip(_FACTS, fact, strict=True)) for fact in _facts(state, store))
     else:
         with show(form, _COLUMNS, output) as rows:
@@ -141,7 +141,7 @@ def _facts(state: BudgetState, store: str) -> list[tuple[str, str]]:
 
 
 def _table(state: BudgetState, store: str) -> Table:
-    table = facts_table(_FACTS)
+    table = drawn_table(_FACTS)
     for fact in _facts(state, store):
         table.add_row(*fact)
     return table

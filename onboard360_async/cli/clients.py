@@ -18,7 +18,9 @@ __all__ = ["campaigns", "clients"]
 
 _CAMPAIGN: Final = ("id", "name", "created_at", "updated_at")
 _CAMPAIGN_SPARE: Final = ("updated_at", "created_at")  # what gives way on a narrow terminal, in this order
+_CAMPAIGN_PROSE: Final = ("name",)  # what is folded there
 _CLIENT_SPARE: Final = ("campaign_id", "created_at", "phone", "company_name", "last_name", "first_name")
+_CLIENT_PROSE: Final = ("first_name", "last_name", "company_name", "phone")
 _CLIENT: Final = ("id", "campaign_id", "email", "first_name", "last_name", "company_name", "phone", "created_at")
 
 
@@ -42,7 +44,8 @@ def list_campaigns(access: Access, form: str, output: Path | None) -> None:
     async def work() -> None:
         async with access.open(on_event=Waiting()) as api:
             found = await api.list_campaigns()
-        with show(form, _CAMPAIGN, output, spare=_CAMPAIGN_SPARE, nothing="No published campaign.") as rows:
+        nothing = "No published campaign."
+        with show(form, _CAMPAIGN, output, spare=_CAMPAIGN_SPARE, prose=_CAMPAIGN_PROSE, nothing=nothing) as rows:
             rows.write(map(row_of, found))
 
     run(work())
@@ -66,7 +69,7 @@ def list_clients(access: Access, campaign: str | None, form: str, output: Path |
     async def work() -> None:
         async with access.open(on_event=Waiting()) as api:
             campaign_id = UNSET if campaign is None else await _campaign_id(api, campaign)
-            with show(form, _CLIENT, output, spare=_CLIENT_SPARE, nothing="No client.") as rows:
+            with show(form, _CLIENT, output, spare=_CLIENT_SPARE, prose=_CLIENT_PROSE, nothing="No client.") as rows:
                 async for batch in api.iter_clients(campaign_id=campaign_id).batches():
                     rows.write(map(row_of, batch))
 
@@ -106,7 +109,7 @@ async def _add(api: AsyncOnboard360, campaign_id: str, fields: dict[str, Any], f
     """Add them, when it is known that the answer can be written."""
     client = None
     try:
-        with show(form, (*_CLIENT, "link"), output) as rows:
+        with show(form, (*_CLIENT, "link"), output, prose=_CLIENT_PROSE) as rows:
             client = await api.add_client(campaign_id=campaign_id, **fields)
             rows.write([row_of(client)])
     except OSError:  # a full disk, a closed pipe

@@ -66,9 +66,15 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     callback=_finite,
     default=5.0,
     show_default=True,
+    metavar="SECONDS",
     help="Seconds that the sandbox's minute lasts.",
 )
-@click.option("--folder", type=click.Path(path_type=Path), help="Where list and results go (default: a new one).")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Where list and results go (default: a new one).",
+)
 def demo(window_s: float, folder: Path | None) -> int:
     """Import 250 people into a sandbox on this machine, at the real pace of a shortened minute; get its webhooks."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -169,7 +175,7 @@ def _show_links(results: Path) -> None:
     with results.open(encoding="utf-8-sig", newline="") as text:
         created = [row for row in csv.DictReader(text) if row["link"]]
     click.secho(f"\nThe first {_LINKS} of {len(created)} onboarding links", bold=True)
-    with show("table", ("name", "company", "link"), None, spare=("company", "name")) as rows:
+    with show("table", ("name", "company", "link"), None, spare=("company", "name"), prose=("name",)) as rows:
         rows.write(
             {"name": f"{row['First name']} {row['Last name']}".strip(), "company": row["Company"], "link": row["link"]}
             for row in created[:_LINKS]

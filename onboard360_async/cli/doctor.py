@@ -14,8 +14,8 @@ import click
 from onboard360_async import settings
 from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import Access, access_flags, output_flags
-from onboard360_async.cli.running import say
-from onboard360_async.cli.show import show
+from onboard360_async.cli.screen import say
+from onboard360_async.cli.show import show, written_to
 from onboard360_async.cli.signals import run
 from onboard360_async.cli.stores import without_password
 from onboard360_async.cli.waiting import Waiting
@@ -31,6 +31,7 @@ __all__ = ["doctor"]
 
 _COLUMNS: Final = ("kind", "about", "verdict", "seen", "why", "next")
 _TABLE: Final = ("about", "verdict", "seen", "why")
+_PROSE: Final = ("seen", "why")
 
 
 @click.command()
@@ -86,22 +87,14 @@ def doctor(
     key = access.key()
     key = os.environ.get(settings.API_KEY_VARIABLE, "") if key is None else key
     place = Place(key, access.base_url, store, without_password(store))
-    seen = run(_examined(place, most, captured))
+    seen = run(examine(place, most=most, webhook=captured, on_event=Waiting()))
     report = report_on(seen)
-    with show(form, _TABLE if form == "table" else _COLUMNS, output) as rows:
+    with show(form, _TABLE if form == "table" else _COLUMNS, output, prose=_PROSE) as rows:
         rows.write(map(_row if form == "table" else _record, report.findings))
     say(_summary(report, seen))
     if save is not None:
         say([_saved(save, report)])
     return _exit(report, seen)
-
-
-async def _examined(place: Place, most: int, webhook: Webhook | None) -> Seen:
-    waiting = Waiting()
-    try:
-        return await examine(place, most=most, webhook=webhook, on_event=waiting)
-    finally:
-        waiting.end()
 
 
 def _captured(
@@ -177,12 +170,6 @@ def _saved(path: Path, report: Report) -> str:
     names = preset.keys() - {"version"}
     if not names:
         return "No preset was written: no switch was observed."
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(json.dumps(preset, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"Cannot write {path}: {error.strerror}.") from None
-    finally:
-        part.unlink(missing_ok=True)
+    with written_to(path) as out:
+        out.write(json.dumps(preset, indent=1) + "\n")
     return f"Preset: {path} ({so_many(len(names), 'switch', 'switches')} observed, the others are as documented)"

@@ -13,7 +13,8 @@ from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.flags import Access, access_flags, output_flags
 from onboard360_async.cli.import_flags import Wishes, run_flags, settle_flags, wishes_of
 from onboard360_async.cli.looking import list_books, show_books
-from onboard360_async.cli.running import run_with, say
+from onboard360_async.cli.running import run_with
+from onboard360_async.cli.screen import say
 from onboard360_async.cli.shelf import events_from, journals
 from onboard360_async.cli.show import show
 from onboard360_async.cli.signals import run
@@ -115,7 +116,8 @@ def write_import(file: Path, form: str | None, output: Path | None) -> None:
         check_not_purged(journal)
         if form in _FOR_EYES:
             names, objects = result_objects(journal)
-            with closing(objects), show(form, names, None if output == _STDOUT else output, nothing="No row.") as found:
+            target, error = None if output == _STDOUT else output, names[-1]
+            with closing(objects), show(form, names, target, prose=(error,), nothing="No row.") as found:
                 found.write(objects)
             return
         if output is not None:

@@ -11,7 +11,9 @@ from onboard360_async.cli.flags import output_flags
 from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.shelf import inboxes, journals
 from onboard360_async.cli.show import show, to_the_second
+from onboard360_async.cli.table import apart
 from onboard360_async.cli.webhook_flags import opened
+from onboard360_async.doctor.findings import so_many
 from onboard360_async.errors import ConfigurationError, ImportLockedError, InboxError
 from onboard360_async.importer.upkeep.books import open_books
 from onboard360_async.importer.upkeep.find import Found, find_in_inbox, find_person
@@ -69,11 +71,9 @@ def find_link(email: str, named: tuple[Path, ...], boxes: tuple[Path, ...], form
 
 def _say(found: Sequence[Found]) -> None:
     """A line for each thing, not a table: a link is to be pasted, and no terminal is to fold it."""
-    for number, row in enumerate(map(_row, found)):
-        if number:
-            click.echo()
-        for name in _COLUMNS:
-            click.echo(f"{name.replace('_', ' ') + ':':<12} {on_screen(str(row[name] or 'unknown'))}")
+    cells = ([on_screen(str(row[name] or "unknown")) for name in _COLUMNS] for row in map(_row, found))
+    for line in apart(_COLUMNS, cells):
+        click.echo(line)
 
 
 def _places(named: Sequence[Path], boxes: Sequence[Path]) -> tuple[list[Path], list[Path]]:
@@ -110,8 +110,7 @@ def _of_inbox(path: Path, email: str) -> list[Found]:
 
 
 def _counted(books: int, boxes: int, *, only_boxes: bool) -> str:
-    in_boxes = "1 inbox" if boxes == 1 else f"{boxes} inboxes"
-    in_books = "1 journal" if books == 1 else f"{books} journals"
+    in_boxes, in_books = so_many(boxes, "inbox", "inboxes"), so_many(books, "journal")
     if books and boxes:
         return f"{in_books} and {in_boxes}"
     return in_boxes if boxes or only_boxes else in_books

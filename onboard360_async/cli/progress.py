@@ -18,9 +18,10 @@ from rich.table import Table
 from onboard360_async import settings
 from onboard360_async.budget import Budget
 from onboard360_async.cli.table import ECHO, console_on
+from onboard360_async.doctor.findings import so_many
 from onboard360_async.importer import Plan, Summary
 
-__all__ = ["Progress", "duration", "eta_s", "rows"]
+__all__ = ["Progress", "duration", "eta_s"]
 
 _MINUTE_S: Final = 60.0
 
@@ -35,11 +36,6 @@ def duration(seconds: float) -> str:
     if minutes and not rest:
         return f"{minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def rows(number: int) -> str:
-    """So many rows."""
-    return f"{number:,} row" if number == 1 else f"{number:,} rows"
 
 
 def eta_s(number: int, budget: Budget, rate: float | None) -> float:
@@ -123,4 +119,4 @@ class Progress:
 def _waiting(quiet_s: float, in_doubt: int) -> str:
     if not in_doubt:
         return f"Waiting {duration(quiet_s)}, then looking once more whether everybody is there"
-    return f"Waiting {duration(quiet_s)}, then looking for {rows(in_doubt)} whose answers were lost"
+    return f"Waiting {duration(quiet_s)}, then looking for {so_many(in_doubt, 'row')} whose answers were lost"

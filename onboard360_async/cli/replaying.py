@@ -18,6 +18,7 @@ from onboard360_async.cli.exits import Exit
 from onboard360_async.cli.forwarding import Forward, forward_session
 from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.show import row_of, show, to_the_second, written_to
+from onboard360_async.doctor.findings import so_many
 from onboard360_async.errors import ConfigurationError, WebhookError
 from onboard360_async.webhooks.sqlite_store import SqliteStore
 from onboard360_async.webhooks.store import Kept, pages
@@ -98,8 +99,8 @@ def mark(store: SqliteStore, events: Iterator[list[Kept]], tell: Tell) -> int:
             again += store.replay(now=time.time(), ids=[kept.id for kept in page])
         for kept in page:
             tell(kept, _WAITS if kept.state == "waiting" else "to be handled again")
-    waits = f"; {_events(met - again)} waiting already" if met > again else ""
-    click.echo(f"{_events(again)} to be handled again{waits}.", err=True)
+    waits = f"; {so_many(met - again, 'event')} waiting already" if met > again else ""
+    click.echo(f"{so_many(again, 'event')} to be handled again{waits}.", err=True)
     return Exit.DONE
 
 
@@ -112,8 +113,8 @@ def rehearse(events: Iterator[list[Kept]], tell: Tell, *, is_sent: bool) -> int:
         waiting += waits
         count += not waits
         tell(kept, _WAITS if waits else fate)
-    but = f"; {_events(waiting)} waiting already" if waiting else ""
-    click.echo(f"{_events(count)} {fate}{but}. Nothing was done.", err=True)
+    but = f"; {so_many(waiting, 'event')} waiting already" if waiting else ""
+    click.echo(f"{so_many(count, 'event')} {fate}{but}. Nothing was done.", err=True)
     return Exit.DONE
 
 
@@ -138,9 +139,5 @@ async def deliver(events: Iterator[list[Kept]], target: URL, tell: Tell) -> int:
                     taken += 1
                     fate = "taken"
                 tell(kept, fate)
-    click.echo(f"{_events(taken)} taken{f', {refused:,} not' if refused else ''}.", err=True)
+    click.echo(f"{so_many(taken, 'event')} taken{f', {refused:,} not' if refused else ''}.", err=True)
     return Exit.REJECTED if refused else Exit.DONE
-
-
-def _events(number: int) -> str:
-    return "1 event" if number == 1 else f"{number:,} events"

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import click
 
@@ -14,23 +14,18 @@ from onboard360_async.cli.exits import Exit, exit_code, said
 from onboard360_async.cli.flags import Access
 from onboard360_async.cli.import_flags import Wishes
 from onboard360_async.cli.interruption import Interruption
-from onboard360_async.cli.progress import Progress, rows
-from onboard360_async.cli.screen import on_screen
+from onboard360_async.cli.progress import Progress
+from onboard360_async.cli.screen import say
 from onboard360_async.cli.shelf import remember
 from onboard360_async.cli.telling import looking_lines, next_lines, plan_lines, sent_at_most, summary_lines
 from onboard360_async.cli.waiting import Waiting
+from onboard360_async.doctor.findings import so_many
 from onboard360_async.errors import ImportFailedError
 from onboard360_async.importer import ImportJob, Outcomes, Plan, Rules, Summary
 
-__all__ = ["Opened", "run_import", "run_with", "say"]
+__all__ = ["Opened", "run_import", "run_with"]
 
 Opened = Callable[[AsyncOnboard360], ImportJob]
-
-
-def say(lines: Iterable[str]) -> None:
-    """To the user, not to the data."""
-    for line in lines:
-        click.echo(on_screen(line), err=True)
 
 
 async def run_with(access: Access, opened: Opened, wishes: Wishes, *, send: bool = True) -> int:
@@ -94,10 +89,10 @@ async def run_import(
 
 def _reason_to_send_nothing(rules: Rules, plan: Plan, wishes: Wishes) -> int | None:
     if plan.invalid and not rules.skip_invalid:
-        say([f"Nothing was sent: mend {rows(plan.invalid)}, or send the others with --skip-invalid."])
+        say([f"Nothing was sent: mend {so_many(plan.invalid, 'row')}, or send the others with --skip-invalid."])
         return Exit.INVALID
     if plan.existing and rules.if_exists == "fail":
-        say([f"Nothing was sent: {rows(plan.existing)} in the campaign already (--if-exists fail)."])
+        say([f"Nothing was sent: {so_many(plan.existing, 'row')} in the campaign already (--if-exists fail)."])
         return Exit.INVALID
     if wishes.dry_run:
         say(["Nothing was sent (--dry-run)."])
@@ -119,8 +114,8 @@ def _may_send(rules: Rules, plan: Plan) -> bool:
 
 
 def _agreed(plan: Plan, to_send: int) -> bool:
-    clients = "1 client" if to_send == 1 else f"{to_send:,} clients"
-    question = f"Add {clients}?" if to_send else f"Look for {rows(plan.ambiguous + plan.unresolved)}?"
+    in_doubt = so_many(plan.ambiguous + plan.unresolved, "row")
+    question = f"Add {so_many(to_send, 'client')}?" if to_send else f"Look for {in_doubt}?"
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's waits for the loop, which waits here
     try:
         return click.confirm(question, err=True)

@@ -52,14 +52,22 @@ def _cell(value: object) -> str:
 class Rows:
     """Where rows go: `write` as many as there are, as often as they come, then `close`.
 
-    `spare`: columns of a table that give way on a narrow terminal, in their order. `nothing`: what is said of no rows.
+    Of a table, on a narrow terminal: `spare` columns give way, in their order, and text in `prose` columns is folded.
+    `nothing`: what is said of no rows.
     """
 
     def __init__(
-        self, form: str, columns: Sequence[str], out: TextIO, *, spare: Collection[str] = (), nothing: str = ""
+        self,
+        form: str,
+        columns: Sequence[str],
+        out: TextIO,
+        *,
+        spare: Collection[str] = (),
+        prose: Collection[str] = (),
+        nothing: str = "",
     ) -> None:
         self._form, self._columns, self._out = form, columns, out
-        self._spare, self._nothing = spare, nothing
+        self._spare, self._prose, self._nothing = spare, prose, nothing
         self._count = 0
         self._cells: list[list[str]] = []  # of a table
         self._csv = csv.DictWriter(out, columns, extrasaction="ignore", lineterminator="\n") if form == "csv" else None
@@ -103,7 +111,7 @@ class Rows:
     def _write_table(self) -> None:
         console = console_on(self._out)
         room = console.width if self._out.isatty() else _UNBOUNDED
-        layout = Layout.of(self._columns, self._cells, room, self._spare)
+        layout = Layout.of(self._columns, self._cells, room, spare=self._spare, prose=self._prose)
         if layout is None:
             self._out.writelines(f"{line}\n" for line in apart(self._columns, self._cells))
             return
@@ -125,11 +133,17 @@ def _is_database(path: Path) -> bool:
 
 @contextmanager
 def show(
-    form: str, columns: Sequence[str], output: Path | None, *, spare: Collection[str] = (), nothing: str = ""
+    form: str,
+    columns: Sequence[str],
+    output: Path | None,
+    *,
+    spare: Collection[str] = (),
+    prose: Collection[str] = (),
+    nothing: str = "",
 ) -> Iterator[Rows]:
-    """Rows to stdout, or to a file that appears only when it is whole; `spare` and `nothing` as `Rows` has them."""
+    """Rows to stdout, or to a file that appears only when it is whole; the rest as `Rows` has it."""
     with written_to(output) as out:
-        rows = Rows(form, columns, out, spare=spare, nothing=nothing)
+        rows = Rows(form, columns, out, spare=spare, prose=prose, nothing=nothing)
         yield rows
         rows.close()
 

@@ -10,9 +10,11 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final, TypeVar
 
-__all__ = ["ended_at_once", "on_signals", "run"]
+__all__ = ["INTERRUPTED", "ended_at_once", "on_signals", "run"]
 
 T = TypeVar("T")
+# Exit.INTERRUPTED again: what is interrupted here may be the import of `exits` itself.
+INTERRUPTED: Final = 128 + signal.SIGINT
 _STOPS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -65,7 +67,7 @@ def _end(*_: object) -> None:
     if sys.stderr is not None:
         sys.stderr.write("Interrupted.\n")
         sys.stderr.flush()
-    os._exit(130)
+    os._exit(INTERRUPTED)
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

@@ -15,27 +15,11 @@ from rich.table import Table
 from rich.text import Text
 from rich.theme import Theme
 
-__all__ = ["ECHO", "Layout", "apart", "console_on", "facts_table", "shared_out"]
+__all__ = ["ECHO", "GAP", "Layout", "apart", "console_on", "drawn_table", "entry", "shared_out"]
 
 ECHO: Final = 2  # columns that what is drawn in place leaves free: a terminal writes ^C there, and else in a line below
-_GAP: Final = 2  # columns between two of a table's
+GAP: Final = 2  # columns between two of a table's
 _PROSE_LEAST: Final = 12  # columns that are left to prose, where it has more
-_PROSE: Final = frozenset(
-    (
-        "name",
-        "first_name",
-        "last_name",
-        "company_name",
-        "phone",
-        "error",
-        "reason",
-        "now",
-        "finding",
-        "fate",
-        "seen",
-        "why",
-    )
-)  # the columns whose text may be folded; nobody can copy an id or a link that was
 _PLAIN: Final = Console(color_system=None)  # whoever folds text asks one; nothing is written to it
 
 
@@ -62,8 +46,8 @@ def console_on(
     )
 
 
-def facts_table(columns: Sequence[str]) -> Table:
-    """An empty table that looks as ours do, to be drawn again and again. On a narrow terminal a cell is folded."""
+def drawn_table(columns: Sequence[str] = ()) -> Table:
+    """An empty table that looks as ours do, to be drawn again and again. Cells of these columns are folded."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in columns:
         table.add_column(name, overflow="fold")
@@ -88,19 +72,29 @@ class Layout:
 
     @classmethod
     def of(
-        cls, columns: Sequence[str], rows: Sequence[Sequence[str]], room: int, spare: Collection[str]
+        cls,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        room: int,
+        *,
+        spare: Collection[str] = (),
+        prose: Collection[str] = (),
     ) -> "Layout | None":
-        """The widest that fits. Spare columns, which are never all, give way, empty ones first; None if none fits."""
+        """The widest that fits; None if none does.
+
+        `spare`: columns, never all, that give way, empty ones first. `prose`: those whose text may be folded; nobody
+        can copy an id or a link that was.
+        """
         cells = dict(zip(columns, zip(*rows, strict=True), strict=True))
         needs = {name: max(map(_width, (name, *cells[name]))) for name in columns}
         empty = {name for name in columns if not any(cells[name])}
         leaving = sorted(spare, key=lambda name: name not in empty)  # stable: else as they are
         shown = dict(needs)
         while True:
-            left = room - _GAP * (len(shown) - 1) - sum(need for name, need in shown.items() if name not in _PROSE)
-            prose = {name: need for name, need in shown.items() if name in _PROSE}
-            widths = shared_out(prose, left)
-            if left >= 0 and all(widths[name] >= min(prose[name], max(_PROSE_LEAST, len(name))) for name in prose):
+            left = room - GAP * (len(shown) - 1) - sum(need for name, need in shown.items() if name not in prose)
+            folded = {name: need for name, need in shown.items() if name in prose}
+            widths = shared_out(folded, left)
+            if left >= 0 and all(widths[name] >= min(folded[name], max(_PROSE_LEAST, len(name))) for name in folded):
                 gone = tuple(name for name in columns if name not in shown and name not in empty)
                 return cls({name: widths.get(name, need) for name, need in shown.items()}, gone)
             if not leaving:
@@ -119,7 +113,7 @@ class Layout:
         for parts in zip_longest(*folded, fillvalue=""):
             sized = zip(parts, self.widths.values(), strict=True)
             padded = (part + " " * (width - cell_len(part)) for part, width in sized)
-            yield (" " * _GAP).join(padded).rstrip(" ")
+            yield (" " * GAP).join(padded).rstrip(" ")
 
 
 def _width(cell: str) -> int:
@@ -134,6 +128,11 @@ def _folded(cell: str, width: int) -> Iterator[str]:
             yield from (piece.plain.rstrip(" ") for piece in Text(line).wrap(_PLAIN, width, overflow="fold"))
 
 
+def entry(name: str, text: str, width: int) -> str:
+    """A line for one thing; its name takes so many columns."""
+    return f"{name.replace('_', ' ') + ':':<{width}} {text}".rstrip(" ")
+
+
 def apart(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
     """Rows one below the other, a line for each thing that is there: a link is to be copied, and never folded."""
     width = max(map(len, columns)) + 1
@@ -143,5 +142,5 @@ def apart(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str
         for name, cell in zip(columns, row, strict=True):
             if cell:
                 first, *others = cell.split("\n")
-                yield f"{name.replace('_', ' ') + ':':<{width}} {first}".rstrip(" ")
+                yield entry(name, first, width)
                 yield from (f"{'':<{width}} {line}".rstrip(" ") for line in others)

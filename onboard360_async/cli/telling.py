@@ -8,8 +8,9 @@ from attrs import asdict
 from onboard360_async import settings
 from onboard360_async.budget import Budget
 from onboard360_async.cli.import_flags import Wishes
-from onboard360_async.cli.progress import duration, eta_s, rows
+from onboard360_async.cli.progress import duration, eta_s
 from onboard360_async.cli.screen import short
+from onboard360_async.doctor.findings import so_many
 from onboard360_async.importer import Audit, Plan, Rules, Summary
 from onboard360_async.importer.upkeep.glance import Glance
 
@@ -33,7 +34,7 @@ def plan_lines(plan: Plan, rules: Rules, budget: Budget, doubted_at: datetime | 
         "in doubt": plan.ambiguous + plan.unresolved,
     }
     said = ", ".join(f"{number:,} {what}" for what, number in parts.items() if number or what == "to send")
-    yield f"{rows(plan.rows)}: {said}."
+    yield f"{so_many(plan.rows, 'row')}: {said}."
     for warning in plan.warnings[: settings.SHOWN_NAMES]:
         yield f"  note: {short(warning)}"
     if (more := len(plan.warnings) - settings.SHOWN_NAMES) > 0:
@@ -52,7 +53,7 @@ def plan_lines(plan: Plan, rules: Rules, budget: Budget, doubted_at: datetime | 
 
 
 def _sending(to_send: int, plan: Plan, rules: Rules, budget: Budget) -> Iterator[str]:
-    part = f"{rows(to_send)} of them now (--limit). " if to_send < plan.to_send else ""
+    part = f"{so_many(to_send, 'row')} of them now (--limit). " if to_send < plan.to_send else ""
     yield f"{part}It will take about {duration(eta_s(to_send, budget, rules.rate))}."
     # UNDOCUMENTED: whether the service writes to those who are added; whoever imports a list should know that it may.
     yield "The service may write to everybody who is added: try a list of your own address first."
@@ -60,8 +61,10 @@ def _sending(to_send: int, plan: Plan, rules: Rules, budget: Budget) -> Iterator
 
 def looking_lines(plan: Plan, rules: Rules, doubted_at: datetime | None) -> Iterator[str]:
     """What is about to be done if nobody is to be added."""
-    number = plan.ambiguous + plan.unresolved
-    yield f"Looking for {rows(number)} in doubt{_takes(rules, doubted_at)}." if number else "No row is in doubt."
+    if number := plan.ambiguous + plan.unresolved:
+        yield f"Looking for {so_many(number, 'row')} in doubt{_takes(rules, doubted_at)}."
+    else:
+        yield "No row is in doubt."
 
 
 def _takes(rules: Rules, doubted_at: datetime | None) -> str:
@@ -71,9 +74,9 @@ def _takes(rules: Rules, doubted_at: datetime | None) -> str:
 
 
 def _in_doubt(number: int, rules: Rules, doubted_at: datetime | None) -> str:
-    takes = _takes(rules, doubted_at)
+    takes, said = _takes(rules, doubted_at), so_many(number, "row")
     again = "" if rules.on_ambiguous == "hold" else "; who is shown to be absent is sent again"
-    return f"{rows(number)} in doubt: the answers were lost. They are looked for after the others{takes}{again}."
+    return f"{said} in doubt: the answers were lost. They are looked for after the others{takes}{again}."
 
 
 def summary_lines(summary: Summary, audit: Audit | None) -> Iterator[str]:
@@ -81,15 +84,16 @@ def summary_lines(summary: Summary, audit: Audit | None) -> Iterator[str]:
     counts = asdict(summary)
     number = counts.pop("rows")
     said = ", ".join(f"{each:,} {_WORDS.get(name, name)}" for name, each in counts.items() if each)
-    yield f"{rows(number)}: {said or 'nothing'}."
+    yield f"{so_many(number, 'row')}: {said or 'nothing'}."
     if audit is not None and audit.missing:
         yield (
             f"The last listing lacks {len(audit.missing):,} who were created ({_on_lines(audit.missing)}):"
             " it may be late or cut; look at the campaign."
         )
     if audit is not None and audit.doubled:
+        emails = so_many(len(audit.doubled), "email")
         yield (
-            f"The campaign has more clients than rows for {_emails(len(audit.doubled))} ({_on_lines(audit.doubled)}):"
+            f"The campaign has more clients than rows for {emails} ({_on_lines(audit.doubled)}):"
             " somebody else may have added them meanwhile."
         )
 
@@ -106,7 +110,7 @@ def next_lines(glance: Glance, wishes: Wishes) -> Iterator[str]:
     """Where somebody has to decide, and the commands that go on."""
     summary = glance.summary
     if summary.unresolved:
-        yield f"{rows(summary.unresolved)} unresolved:"
+        yield f"{so_many(summary.unresolved, 'row')} unresolved:"
         for outcome in glance.unresolved[: settings.IMPORT_SHOWN]:
             yield f"  line {outcome.line} ({outcome.email}): {outcome.reason}"
         if summary.unresolved > settings.IMPORT_SHOWN:
@@ -115,10 +119,6 @@ def next_lines(glance: Glance, wishes: Wishes) -> Iterator[str]:
         yield f"To decide yourself: {wishes.command('resolve')} --line N --created (or --not-created)"
     if summary.planned or summary.ambiguous:
         yield f"To go on: {wishes.resume}"
-
-
-def _emails(number: int) -> str:
-    return "1 email" if number == 1 else f"{number:,} emails"
 
 
 def _on_lines(lines: Sequence[int]) -> str:

@@ -17,6 +17,7 @@ from onboard360_async.cli.screen import on_screen
 from onboard360_async.cli.shelf import remember_inbox
 from onboard360_async.cli.show import FORMATS, show, written_to
 from onboard360_async.cli.signals import run
+from onboard360_async.cli.table import entry
 from onboard360_async.cli.webhook_flags import (
     BODY,
     DEAD,
@@ -39,6 +40,7 @@ __all__ = ["webhooks"]
 
 _LISTED: Final = ("received_at", "event", "email", "campaign_id", "state", "attempts", "error", "id")
 _SPARE: Final = ("campaign_id", "attempts", "error", "email")
+_NAME: Final = 15  # columns for the name of one thing that an event says
 _FORWARD_TO: Final = "Where to; http or https. The bytes are those that were signed, with the headers that came."
 
 
@@ -54,6 +56,7 @@ def webhooks() -> None:
     type=click.IntRange(0, 65535),
     default=settings.LISTEN_PORT,
     show_default=True,
+    metavar="PORT",
     help="The port; 0: a free one.",
 )
 @click.option("--path", metavar="PATH", help="Take webhooks on this path alone; else on any.")
@@ -112,7 +115,10 @@ def list_events(inbox: Path, since: datetime | None, dead: bool, form: str, outp
         "since": None if since is None else since.timestamp(),
         "state": "dead" if dead else None,
     }
-    with opened(inbox) as store, show(form, _LISTED, output, spare=_SPARE, nothing="No event.") as rows:
+    with (
+        opened(inbox) as store,
+        show(form, _LISTED, output, spare=_SPARE, prose=("error",), nothing="No event.") as rows,
+    ):
         for page in pages(store, **asked):
             rows.write(_listed(kept, form) for kept in page)
 
@@ -162,7 +168,7 @@ def _facts(record: dict[str, Any]) -> Iterator[str]:
 def _named(facts: dict[str, Any], indent: str) -> Iterator[str]:
     for name, value in facts.items():
         if value is not None:
-            yield f"{indent}{name.replace('_', ' ') + ':':<15} {text_of(value)}"
+            yield indent + entry(name, text_of(value), _NAME)
 
 
 @webhooks.command("sign")

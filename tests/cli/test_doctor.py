@@ -454,7 +454,7 @@ def test_a_preset_is_written_whole_or_not_at_all(
     before = path.read_text()
     monkeypatch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     full = command("doctor", "--save", path)
-    assert (full.code, f"Error: Cannot write {path}: No space left on device.\n" in full.err) == (2, True)
+    assert (full.code, "Error: No space left on device.\n" in full.err) == (1, True)
     monkeypatch.undo()
     nothing = command("doctor", "--save", path)
     assert "No preset was written" in nothing.err  # the environment's key is gone

@@ -7,8 +7,9 @@ import pytest
 
 from onboard360_async import Budget, settings
 from onboard360_async.cli.import_flags import Wishes
-from onboard360_async.cli.progress import Progress, duration, rows
+from onboard360_async.cli.progress import Progress, duration
 from onboard360_async.cli.telling import next_lines, plan_lines, sent_at_most, summary_lines
+from onboard360_async.doctor.findings import so_many
 from onboard360_async.importer import Audit, Plan, Problem, Rules, Summary, Unresolved
 from onboard360_async.importer.upkeep.glance import Glance, Stand
 
@@ -66,7 +67,7 @@ def test_a_wait_is_told_once(capsys: pytest.CaptureFixture[str], budget: Budget)
 def test_times_and_rows_are_said_as_people_say_them() -> None:
     """Never 0 s, and no plural of one."""
     assert [duration(each) for each in (0, 59.6, 61, 7260)] == ["1 s", "1 min", "1 min 1 s", "2 h 1 min"]
-    assert [rows(each) for each in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
+    assert [so_many(each, "row") for each in (0, 1, 1200)] == ["0 rows", "1 row", "1,200 rows"]
 
 
 def test_a_plan_names_what_is_odd_and_no_more_than_fits(budget: Budget) -> None:

@@ -239,3 +239,14 @@ def test_it_shares_the_budget_of_the_other_commands(service: Sandbox, command: C
     """What it sends is counted where the others look."""
     assert command("request", "GET", "/campaigns").code == 0
     assert json.loads(command("budget", "--format", "json").out)[0]["used"] == 1
+
+
+def test_no_member_is_folded_whatever_it_is_called(
+    service: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows what is in it: it may be what is to be copied."""
+    answered(service, json.dumps({"name": "a b " * 30, "reason": "c d " * 30}))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    shown = command("request", "GET", "/anything", "--format", "table").out
+    assert shown == f"name:   {('a b ' * 30).rstrip()}\nreason: {('c d ' * 30).rstrip()}\n"

@@ -27,11 +27,17 @@ class Terminal(io.StringIO):
         return True
 
 
-def shown(monkeypatch: pytest.MonkeyPatch, columns: int, *spare: str, out: io.StringIO | None = None) -> str:
+def shown(
+    monkeypatch: pytest.MonkeyPatch,
+    columns: int,
+    *spare: str,
+    prose: tuple[str, ...] = ("name",),
+    out: io.StringIO | None = None,
+) -> str:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     out = Terminal() if out is None else out
-    rows = Rows("table", COLUMNS, out, spare=spare)
+    rows = Rows("table", COLUMNS, out, spare=spare, prose=prose)
     rows.write(ROWS)
     rows.close()
     return re.sub(r"\x1b\[\d*m", "", out.getvalue())
@@ -67,6 +73,12 @@ def test_what_does_not_fit_at_all_stands_in_lines(monkeypatch: pytest.MonkeyPatc
         f"id:    {ID}",
     ]
     assert list(apart(("a_b",), [["one\ntwo"]])) == ["a b: one", "     two"]
+
+
+def test_nothing_is_folded_that_is_not_said_to_be_prose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a column is called: who does not know what is in it says of none."""
+    assert shown(monkeypatch, 90, prose=()).splitlines()[1] == "name:  Client Onboarding Flow of the year"
+    assert shown(monkeypatch, 90).splitlines()[0].split() == list(COLUMNS)
 
 
 def test_a_file_or_a_pipe_has_all_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,7 +135,7 @@ CELLS = st.text(st.characters(codec="utf-8", categories=("L", "N", "P", "Zs")), 
 def test_every_letter_that_has_room_is_shown(rows: list[tuple[str, str, str]], room: int) -> None:
     """Whatever the letters, folded or not; and within the room."""
     columns = ("id", "name", "error")
-    layout = Layout.of(columns, rows, room, ("error",))
+    layout = Layout.of(columns, rows, room, spare=("error",), prose=("name", "error"))
     if layout is None:
         assert max(cell_len(id_) for id_, *_ in rows) + 2 + 4 > room - 12
         return
