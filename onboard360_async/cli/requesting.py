@@ -21,7 +21,7 @@ from onboard360_async.cli.screen import json_for, on_screen
 from onboard360_async.cli.show import Rows, written_to
 from onboard360_async.cli.signals import run
 from onboard360_async.cli.waiting import Waiting
-from onboard360_async.errors import ConfigurationError, ValidationError
+from onboard360_async.errors import ApiError, ConfigurationError, ValidationError
 from onboard360_async.transport.access import check_base_url
 from onboard360_async.transport.options import Event
 
@@ -56,7 +56,7 @@ class _Statuses(Waiting):
     help="The body of a POST: JSON, a file of it, or stdin; the last two keep people out of your shell's history.",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything, show what would be sent, and send nothing.")
-@click.option("--status", is_flag=True, help="Say each answer's status and time on stderr.")
+@click.option("--status", is_flag=True, help="Say on stderr each answer's status and time, and why it refuses.")
 @access_flags
 @partial(output_flags, default="json")
 def request(
@@ -90,7 +90,12 @@ def request(
                 _rehearse(access, method, path, params, body)
                 return
             with written_to(output) as out:  # opened first: what a POST is answered may be said only once
-                answer = await api.request(method, path, params=params, json=body)
+                try:
+                    answer = await api.request(method, path, params=params, json=body)
+                except ApiError as error:
+                    if status and error.details:  # whoever asks is shown it: it may name people
+                        click.echo(on_screen(f"The service says: {error.details}"), err=True)
+                    raise
                 _show(answer, form, out)
 
     run(work())
@@ -106,6 +111,8 @@ def _target(typed: str, pairs: Sequence[str]) -> tuple[str, dict[str, str]]:
         raise ValidationError(
             "PATH is below the base URL, such as /clients; where the service is, --base-url says alone.", "path"
         )
+    if "#" in query:
+        raise ValidationError("A # in a query is written %23, or as --param NAME=VALUE.", "path")
     path = path if path.startswith("/") else f"/{path}"
     if path.startswith(f"{settings.API_PATH}/"):
         path = path.removeprefix(settings.API_PATH)

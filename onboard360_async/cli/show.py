@@ -161,7 +161,8 @@ def written_to(output: Path | None) -> Iterator[TextIO]:
         raise ConfigurationError(f"Will not write over {output}: it is a database, perhaps an inbox or a journal.")
     part = output.with_name(f".{output.name}.part")
     try:
-        number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        part.unlink(missing_ok=True)  # of a command that was killed, or a link that somebody left there
+        number = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         out = os.fdopen(number, "w", encoding="utf-8", errors="backslashreplace", newline="")
     except OSError as error:
         raise ConfigurationError(f"Cannot write {output}: {error.strerror}.") from None

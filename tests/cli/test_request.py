@@ -250,3 +250,25 @@ def test_no_member_is_folded_whatever_it_is_called(
     monkeypatch.setenv("COLUMNS", "60")
     shown = command("request", "GET", "/anything", "--format", "table").out
     assert shown == f"name:   {('a b ' * 30).rstrip()}\nreason: {('c d ' * 30).rstrip()}\n"
+
+
+@pytest.mark.parametrize("flags", [(), ("--status",)], ids=str)
+@pytest.mark.parametrize(
+    "body", [{"error": "No", "details": "campaign_id is\x1b[2J required."}, {"error": "No"}], ids=str
+)
+def test_why_the_service_refuses_is_told_to_who_asks(
+    service: Sandbox, command: Command, flags: tuple[str, ...], body: dict[str, str]
+) -> None:
+    """By --status alone, since it may name people; without what a terminal would obey."""
+    answered(service, body, 400)
+    said = command("request", "POST", "/clients", "--data", "{}", *flags)
+    is_told = bool(flags) and "details" in body
+    assert (said.code, "The service says: campaign_id is\\x1b[2J required.\n" in said.err) == (1, is_told)
+    assert ("campaign_id" in said.err) is is_told
+
+
+def test_a_fragment_is_no_part_of_a_request(service: Sandbox, command: Command) -> None:
+    """Browsers keep it to themselves; so it is refused, in a query as well."""
+    said = command("request", "GET", "/clients?limit=1#top")
+    assert (said.code, said.out, list(service.requests)) == (3, "", [])
+    assert "%23" in said.err

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import sys
 from pathlib import Path
 from typing import Final
@@ -113,3 +114,15 @@ def test_a_stream_that_lacks_a_sign_fails_on_no_name(
             monkeypatch.setattr("sys.stdout", narrow)
             assert command("clients", "list", "--format", form).code == 0
         assert r"\u738b" in file.read_text(encoding=encoding)
+
+
+def test_what_stands_in_the_place_of_a_half_file_is_not_followed(
+    service: Sandbox, command: Command, tmp_path: Path
+) -> None:
+    """A link with its name leads nowhere; what it led to stays as it was, and the file is private."""
+    (victim := tmp_path / "victim").write_text("mine", encoding="utf-8")
+    (tmp_path / ".out.json.part").symlink_to(victim)
+    assert command("campaigns", "list", "--format", "json", "--output", tmp_path / "out.json").code == 0
+    assert victim.read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "out.json").is_symlink()
+    assert stat.S_IMODE((tmp_path / "out.json").stat().st_mode) == 0o600

@@ -464,7 +464,9 @@ async def test_without_a_date_nobody_knows_the_clock(asked: Ask) -> None:
 # --- nothing that the API said ---
 
 
-@pytest.mark.parametrize("page", [Answer(b"<html>log in</html>"), Answer(b"[1, 2]"), Answer(b"{", endless=b" " * 65_536)])
+@pytest.mark.parametrize(
+    "page", [Answer(b"<html>log in</html>"), Answer(b"[1, 2]"), Answer(b"{", endless=b" " * 65_536)]
+)
 async def test_a_page_that_is_not_the_apis_accepts_no_key(
     asked: Ask, page: Answer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
