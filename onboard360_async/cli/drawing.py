@@ -3,7 +3,8 @@
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderResult
-from rich.markdown import Markdown, TableElement
+from rich.markdown import CodeBlock, Markdown, TableElement
+from rich.syntax import Syntax
 from rich.theme import Theme
 
 from onboard360_async import settings
@@ -25,8 +26,17 @@ class _Table(TableElement):
             yield table
 
 
+class _Code(CodeBlock):
+    """Code without a margin, since it is copied."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Syntax(str(self.text).rstrip(), self.lexer_name, theme=self.theme, word_wrap=True)
+
+
 class _Markdown(Markdown):
-    elements = {**Markdown.elements, "table_open": _Table}  # noqa: RUF012 - as rich has it
+    elements = {  # noqa: RUF012 - as rich has it
+        **Markdown.elements, "code_block": _Code, "fence": _Code, "table_open": _Table
+    }  # fmt: skip
 
 
 def drawn(text: str) -> tuple[str, int]:
