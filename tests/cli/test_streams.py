@@ -11,6 +11,9 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("Windows has neither such pipes nor such terminals", allow_module_level=True)
 
+import io
+
+from onboard360_async.cli.app import run
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks import sign
 from onboard360_async.webhooks.factories import SECRET, client_created
@@ -113,3 +116,26 @@ def test_a_stream_that_lacks_a_sign_fails_on_no_name(
             monkeypatch.setattr("sys.stdout", narrow)
             assert command("clients", "list", "--format", form).code == 0
         assert r"\u738b" in file.read_text(encoding=encoding)
+
+
+def test_results_go_to_a_stdout_that_is_no_file(
+    service: Sandbox, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever calls the command from a program may have put something else in its place."""
+    path = people(tmp_path, "a@x.de")
+    assert command("import", path, *SEND).code == 0
+    monkeypatch.setattr(sys, "stdout", out := io.StringIO())
+    assert run(["imports", "results", str(path), "--output", "-"]) == 0
+    assert "a@x.de" in out.getvalue()
+
+
+def test_a_stdout_that_is_no_file_is_written_to(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As a notebook has it: nothing can be set there, and nothing need be."""
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", said)
+    assert command("--version").code == 0
+    assert said.getvalue().startswith("onboard360, version ")
+    (tmp_path / "inbox.db").write_text("")
+    assert command("demo", "--folder", tmp_path).code == 2
