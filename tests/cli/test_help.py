@@ -239,7 +239,7 @@ def test_a_guide_in_a_pipe_waits_for_nothing() -> None:
     assert said.splitlines()[-1] == "loaded"
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_reader_of_a_guide_may_go_away() -> None:
     """`onboard360 help imports | head -1`."""
     shell = ["bash", "-o", "pipefail", "-c", f"'{sys.executable}' -c '{STARTED}' help webhooks | head -n 1"]
     done = subprocess.run(shell, capture_output=True, text=True, check=False)
