@@ -48,7 +48,7 @@ def fill(service: Sandbox, number: int) -> list[str]:
     return {"created": ids, "newest": ids[::-1], "by-id": sorted(ids)}[service.switches.order]
 
 
-async def test_the_main_job(api: AsyncOnboard360, service: Sandbox) -> None:
+async def test_the_main_job_in_each_reading(api: AsyncOnboard360, service: Sandbox) -> None:
     """Find the campaign, add a client, get the link, and find the client again: the same one, and one only."""
     campaign = await api.find_campaign("client onboarding flow")
     client = await api.add_client(campaign_id=campaign.id, email="john@example.com", first_name="John")

@@ -107,7 +107,7 @@ def test_the_default_margin_covers_servers_that_count_in_whole_seconds() -> None
         (1.0, False, 0.92),
     ],
 )
-def test_the_rate_under_load(limit: int, longest: float, steady: bool, share: float) -> None:
+def test_the_rate_of_the_rule_itself(limit: int, longest: float, steady: bool, share: float) -> None:
     """98 % of (limit - 1) / (W + mean round trip), and limit 1 one request in two windows at the least.
 
     So it is for round trips of any one length, and for such as vary by up to a twentieth of a window (3 s a minute).

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,13 +16,13 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
-from onboard360_async.webhooks import Event
+from onboard360_async.webhooks import Event, sign
 from onboard360_async.webhooks.factories import SECRET
 from onboard360_async.webhooks.sqlite_store import SqliteStore
 from onboard360_async.webhooks.store import Kept, NewEvent, pages
 from tests.webhooks.store_suite import add
 
-__all__ = ["ROOT", "Got", "Listener", "Target", "inbox_of", "kept_in", "post", "secret_file"]
+__all__ = ["ROOT", "Got", "Hook", "Listener", "Target", "handled", "inbox_of", "kept_in", "post", "secret_file"]
 
 ROOT = Path(__file__).parents[2]
 FAST = {"INBOX_BACKOFF_S": 0.01, "INBOX_POLL_S": 0.02, "INBOX_LEASE_S": 0.3}
@@ -38,6 +39,15 @@ def inbox_of(path: Path, *events: Event) -> Path:
     return path
 
 
+def handled(path: Path) -> None:
+    """The first event of an inbox is done."""
+    store = SqliteStore(path)
+    with store.transaction():
+        (kept,) = store.lease(now=time.time(), until=9e9, lease="x", most=1)
+        store.settle(kept.seq, "x", state="done", due_at=0.0, attempts=1, handled=(), error="")
+    store.close()
+
+
 def kept_in(path: Path) -> list[Kept]:
     """All that an inbox holds."""
     store = SqliteStore(path)
@@ -51,6 +61,17 @@ def secret_file(folder: Path, text: str = f"{SECRET}\n") -> Path:
     path = folder / "secret"
     path.write_text(text)
     return path
+
+
+class Hook:
+    """A body in a file, and how it was signed."""
+
+    def __init__(self, folder: Path, body: bytes) -> None:
+        self.file, self.body = folder / "body", body
+        self.file.write_bytes(body)
+
+    def flags(self, form: Any = "raw", secret: str = SECRET) -> tuple[object, ...]:
+        return ("--webhook", self.file, "--signature", sign(self.body, secret, form))
 
 
 def post(url: str, event: Event, *, body: bytes | None = None, signature: str | None = None) -> int:

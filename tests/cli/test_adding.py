@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from onboard360_async import AsyncOnboard360
 from onboard360_async.sandbox import Sandbox
 from tests.cli.conftest import Command
 from tests.cli.test_calls import CAMPAIGN, NAME
@@ -40,6 +41,19 @@ def test_an_answer_that_cannot_be_written_after_all_is_told(
     (client,) = service.clients()
     assert said.code == 1
     assert said.err == (f"The client was added; the link is {client['link']}\nError: {os.strerror(errno.ENOSPC)}.\n")
+
+
+def test_a_link_that_nobody_was_given_is_not_told(
+    service: Sandbox, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What breaks before the client is there says nothing of one."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(AsyncOnboard360, "add_client", fail)
+    said = command("clients", "add", "--campaign", CAMPAIGN, "--email", "ada@example.com")
+    assert (said.code, said.out, said.err) == (1, "", "Error: No space left on device.\n")
 
 
 def test_an_error_leaves_no_half_answer(service: Sandbox, command: Command) -> None:

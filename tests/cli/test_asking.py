@@ -1,22 +1,19 @@
 """Before anybody is added: the plan, the question, and what is done where nobody can be asked."""
 
-import fcntl
-import os
-import pty
+import io
 import re
 import shlex
 import signal
-import struct
 import subprocess
-import termios
+import sys
 from pathlib import Path
 
 import pytest
 
 from onboard360_async.sandbox import Sandbox
 from tests.cli.conftest import Command
+from tests.cli.terminal import beside
 from tests.cli.test_import import CAMPAIGN, NAME, SEND, START, people, rows
-from tests.cli.test_processes import _rest
 
 
 def posts(service: Sandbox) -> int:
@@ -41,22 +38,12 @@ def test_where_nobody_can_be_asked_nothing_is_sent(service: Sandbox, command: Co
 def test_on_a_terminal_it_asks(service: Sandbox, tmp_path: Path, answer: str, code: int, sent: int) -> None:
     """80 columns wide: the plan, the question, the bar; `no` sends nothing and can be gone back on."""
     path = people(tmp_path, "a@x.de", "b@x.de", "c@x.de")
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
-    importing = [*START, "import", str(path), "--campaign", CAMPAIGN]
-    with subprocess.Popen(
-        importing, stdin=theirs, stdout=theirs, stderr=theirs, env=environment | {"TERM": "xterm"}
-    ) as running:
-        os.close(theirs)
-        said = ""
-        while "Add 3 clients? [y/N]: " not in said:
-            said += os.read(ours, 65_536).decode()
+    with beside([*START, "import", str(path), "--campaign", CAMPAIGN], columns=80) as seat:
+        said = seat.until("Add 3 clients? [y/N]: ")
         assert posts(service) == 0
-        os.write(ours, answer.encode())
-        said += _rest(ours)
-    os.close(ours)
-    assert (running.returncode, posts(service)) == (code, sent)
+        seat.type(answer)
+        said += seat.rest()
+    assert (seat.process.returncode, posts(service)) == (code, sent)
     plain = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", said)
     assert "3 rows: 3 to send." in plain
     bars = [line for line in re.split(r"[\r\n]+", plain) if re.search(r" 3/3 3 created; budget \d+ of 100", line)]
@@ -84,6 +71,36 @@ def test_a_list_from_stdin_is_kept_only_while_it_is_read(service: Sandbox, tmp_p
     assert piped(*SEND, "--journal", "other.onboard360.db").returncode == 0
     assert (tmp_path / "other.results.csv").exists()
     assert not list(tmp_path.glob("stdin-*"))
+
+
+def test_a_list_that_is_typed_is_asked_for(
+    service: Sandbox, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing seems to happen where stdin is a terminal, so it is told what is waited for, and how to end it."""
+    typed = io.TextIOWrapper(io.BytesIO(b"Email\na@x.de\n"))
+    monkeypatch.setattr(typed, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", typed)
+    monkeypatch.chdir(tmp_path)
+    said = command("import", "-", *SEND)
+    assert said.err.startswith("Reading the list from this terminal; end it with Ctrl-D, twice if need be.\n")
+    assert (said.code, len(service.clients())) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--api-key-file", "-"), "The list and the key cannot both come from stdin"),
+        (("--journal", "books.db"), r"name that \*\.onboard360\.db"),
+    ],
+)
+def test_a_list_from_stdin_that_cannot_be_kept_apart_is_not_read(
+    command: Command, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], told: str
+) -> None:
+    """Exit 2 before a byte of it is taken, so that it can be piped in again."""
+    monkeypatch.setattr(sys, "stdin", piped := io.TextIOWrapper(io.BytesIO(b"Email\na@x.de\n")))
+    said = command("import", "-", *SEND, *arguments)
+    assert (said.code, piped.buffer.tell()) == (2, 0)
+    assert re.search(told, said.err)
 
 
 def test_a_list_without_any_campaign_is_told_once(service: Sandbox, command: Command, tmp_path: Path) -> None:

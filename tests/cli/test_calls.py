@@ -142,7 +142,7 @@ def test_an_add_whose_answer_is_lost_is_exit_6(service: Sandbox, command: Comman
 
 @pytest.mark.usefixtures("children_are_measured")
 @pytest.mark.parametrize("closing", ["| head -n 1", ">&-", "2>&-"])
-def test_a_reader_that_goes_away_is_no_error(service: Sandbox, closing: str) -> None:
+def test_a_stream_that_is_closed_is_no_error_of_a_process(service: Sandbox, closing: str) -> None:
     """A pipe that is closed, or a stream that never was: exit 0 and no traceback."""
     for number in range(2_001):
         service.add_client(CAMPAIGN, f"p{number}@example.com")

@@ -1,12 +1,14 @@
 """`onboard360 demo`: what it cannot do is one clear line before anything is sent, and nobody's file is touched."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from onboard360_async.cli.demo import _list_in, _show_links
+from onboard360_async.cli.demo import _list_in, _show_links, _show_webhooks, _Watch
 from onboard360_async.errors import ConfigurationError, InboxError
 from onboard360_async.sandbox import Sandbox
+from onboard360_async.transport.options import Event
 from onboard360_async.webhooks import Inbox
 from tests.cli.conftest import Command
 
@@ -36,6 +38,15 @@ def test_the_demo_makes_its_folder_where_the_system_says(tmp_path: Path, monkeyp
     monkeypatch.setattr("tempfile.tempdir", None)  # as in a process that has not looked yet
     people = _list_in(None)
     assert (people.name, people.parent.parent) == ("people.csv", tmp_path)
+
+
+def test_a_demo_that_is_given_no_folder_makes_one(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A new one each time, in the machine's place for such things, with the list in it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    first, second = _list_in(None), _list_in(None)
+    assert first.parent != second.parent
+    assert {first.parent.parent, second.parent.parent} == {tmp_path}
+    assert first.read_text() == second.read_text() != ""
 
 
 @pytest.mark.parametrize("window", ["0", "-1", "nan", "inf", "x"])
@@ -85,3 +96,13 @@ def test_a_link_that_the_demo_shows_is_whole(
     lines = capsys.readouterr().out.splitlines()
     assert [line for line in lines if line.endswith(link)]
     assert max(map(len, lines)) <= 80
+
+
+def test_a_demo_that_went_wrong_says_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Its own 429s are counted, and where no webhook came none is shown."""
+    watch = _Watch()
+    for status in (200, 429, 429):
+        watch(Event("answered", "GET", "/campaigns", 1, status=status))
+    assert (watch.refused, watch.granted) == (2, 0)
+    _show_webhooks(3, [], tmp_path / "inbox.db")
+    assert capsys.readouterr().out.endswith("and handled. The first one:\n")

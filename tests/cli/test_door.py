@@ -1,5 +1,6 @@
-"""The command's door: what happens before any command is there."""
+"""The command's door: what happens before any command is there, and what leaves it that no command has caught."""
 
+import sqlite3
 import subprocess
 import sys
 from types import ModuleType
@@ -7,6 +8,7 @@ from types import ModuleType
 import click
 import pytest
 
+from onboard360_async import AsyncOnboard360
 from onboard360_async.cli import main
 from onboard360_async.cli.app import onboard360
 from onboard360_async.cli.commands import COMMANDS
@@ -29,6 +31,23 @@ def test_an_interruption_while_it_begins_is_one_line(
     with pytest.raises(SystemExit) as ended:
         main()
     assert (ended.value.code, capsys.readouterr()) == (130, ("", "Interrupted.\n"))
+
+
+def test_without_its_packages_the_command_says_which_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line and exit 2 where the extra is missing; whatever else is missing is a bug, and its traceback is shown."""
+    monkeypatch.delitem(sys.modules, "onboard360_async.cli.app")
+    monkeypatch.delattr("onboard360_async.cli.app")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "click", None)
+        with pytest.raises(SystemExit) as ended:
+            main()
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == ("The command needs some more packages: pip install 'onboard360-async[cli]'\n")
+    monkeypatch.setitem(sys.modules, "onboard360_async.cli.screen", None)
+    with pytest.raises(ModuleNotFoundError, match=r"cli\.screen"):
+        main()
 
 
 def test_help_waits_for_no_command() -> None:
@@ -57,9 +76,46 @@ def test_a_command_is_what_the_table_says(name: str) -> None:
         assert {each.strip() for each in named.rstrip(".").replace(" and more", "").split(",")} <= set(command.commands)
 
 
+def test_the_sandbox_is_a_command_too(command: Command) -> None:
+    """With the flags of its own, and its own exit code for what it cannot use."""
+    said = command("sandbox", "--limiter", "none-such")
+    assert (said.code, said.out) == (2, "")
+    assert "none-such" in said.err
+
+
 def test_a_word_that_is_no_command_is_told(command: Command) -> None:
     """And leads nowhere, but to what may have been meant, if this click says so (8.4 does)."""
     said = command("impor")
     assert (said.code, said.out) == (2, "")
     assert "No such command 'impor'" in said.err
     assert ("'import', 'imports'" in said.err) == hasattr(click, "NoSuchCommand")
+
+
+def test_a_bug_shows_where_it_is(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no mistake of the user's, of the disk or of the service is not made into one line."""
+
+    def invoke(_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(onboard360, "invoke", invoke)
+    with pytest.raises(ZeroDivisionError):
+        command("budget")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [(sqlite3.OperationalError("disk I/O error"), "disk I/O error"), (OSError("half"), "half")],
+    ids=repr,
+)
+def test_what_the_system_says_in_words_of_its_own_is_told_so(
+    error: Exception, told: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error without a number is no bug, and no traceback."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setenv("ONBOARD360_API_KEY", "sk_test_1")
+    monkeypatch.setattr(AsyncOnboard360, "list_campaigns", fail)
+    said = command("campaigns", "list")
+    assert (said.code, said.out, said.err) == (1, "", f"Error: {told}\n")

@@ -1,25 +1,36 @@
-"""Every command that prints data prints it in every form, to stdout or a file; what each form has, is said here."""
+"""Every command that prints data prints it in every form, to stdout or a file; and in each stands what is promised.
+
+What a script may rely on is in the guide `formats`.
+"""
 
 import csv
 import io
 import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import click
 import pytest
-from attrs import evolve
+from attrs import evolve, fields
 
+from onboard360_async import settings
 from onboard360_async.cli.app import onboard360
 from onboard360_async.cli.arrivals import arrivals
 from onboard360_async.cli.show import FORMATS
+from onboard360_async.models import Campaign, Client
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks import sign
 from onboard360_async.webhooks.events import UnknownData
 from onboard360_async.webhooks.factories import SECRET, client_created, unknown_event
 from tests.cli.conftest import Command, commands
-from tests.cli.hooks import inbox_of
-from tests.cli.test_import import SEND, people
+from tests.cli.hooks import handled, inbox_of
+from tests.cli.terminal import of_a_process
+from tests.cli.test_adding import ADD
+from tests.cli.test_import import CAMPAIGN, SEND, START, people
 from tests.cli.test_imports import unresolved
 
 # What prints no data: what it says is progress and messages, or a story; or its --format is that of the list it reads.
@@ -126,14 +137,16 @@ def test_a_body_is_verified_signed_and_diagnosed_in_every_form(
 
 
 def test_a_replay_tells_a_program_of_each_event(command: Command, tmp_path: Path) -> None:
-    """Their whole ids, and what would become of them, or becomes."""
+    """Their whole ids, and what would become of them, or becomes: one that waits is left waiting."""
     events = [client_created(client_id="1"), client_created(client_id="2")]
     inbox = inbox_of(tmp_path / "inbox.db", *events)
-    for words, fate in ((("--dry-run",), "waits already"), ((), "waits already")):
+    handled(inbox)
+    for words, fate in ((("--dry-run",), "would be handled again"), ((), "to be handled again")):
         said = command(
             "webhooks", "replay", *(each.id for each in events), "--inbox", inbox, *words, "--format", "json"
         )
-        assert [(row["id"], row["fate"]) for row in json.loads(said.out)] == [(each.id, fate) for each in events]
+        fates = [(row["id"], row["fate"]) for row in json.loads(said.out)]
+        assert fates == [(events[0].id, fate), (events[1].id, "waits already")]
     table = command("webhooks", "list", "--inbox", inbox).out
     assert (events[0].id[:12] in table, events[0].id in table) == (True, False)
     assert events[0].id in command("webhooks", "list", "--inbox", inbox, "--format", "csv").out
@@ -163,3 +176,95 @@ def test_what_is_listened_for_comes_in_every_form(form: str, capsys: pytest.Capt
         rows = json.loads(f"[{{}}{out}")[1:] if form == "json" else [json.loads(line) for line in out.splitlines()]
         assert [row["data"] is None for row in rows] == [False, True]
     assert [row["state"] for row in rows] == ["duplicate", "stored"]
+
+
+# --- what a script may rely on ---
+
+
+@pytest.fixture
+def talkative(monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    """A service that says more than the API page."""
+    with Sandbox(limiter="off", extra_fields=True) as running:
+        monkeypatch.setenv(settings.API_KEY_VARIABLE, running.api_key)
+        monkeypatch.setenv(settings.BASE_URL_VARIABLE, running.url)
+        yield running
+
+
+def test_the_names_and_their_order_are_the_apis(service: Sandbox, command: Command) -> None:
+    """In all three forms for programs, and a link where there is one."""
+    client = [field.name for field in fields(Client) if field.name not in ("extra", "link")]
+    campaign = [field.name for field in fields(Campaign) if field.name != "extra"]
+    service.add_client(CAMPAIGN, "john@example.com")
+    for words, names in (
+        (("clients", "list"), client),
+        (("campaigns", "list"), campaign),
+        (ADD, [*client, "link"]),
+    ):
+        assert command(*words, "--format", "csv").out.splitlines()[0] == ",".join(names)
+        for form in ("json", "jsonl"):
+            said = json.loads(command(*words, "--format", form).out)
+            (row, *_) = said if isinstance(said, list) else [said]
+            assert set(names) <= set(row)
+
+
+def test_what_is_not_there_is_null_or_empty(service: Sandbox, command: Command) -> None:
+    """A time is in UTC and says so."""
+    service.add_client(CAMPAIGN, "john@example.com", first_name="")
+    (row,) = json.loads(command("clients", "list", "--format", "json").out)
+    assert (row["last_name"], row["first_name"]) == (None, "")
+    assert row["created_at"].endswith("Z")
+    (cells,) = csv.DictReader(io.StringIO(command("clients", "list", "--format", "csv").out))
+    assert (cells["last_name"], cells["first_name"]) == ("", "")
+
+
+def test_what_the_page_does_not_name_is_in_json_alone(talkative: Sandbox, command: Command) -> None:
+    """Behind the rest; a table and CSV have the columns that are known."""
+    known = {field.name for field in fields(Client)}
+    talkative.add_client(CAMPAIGN, "john@example.com")
+    row = json.loads(command("clients", "list", "--format", "jsonl").out)
+    (*_, last) = row
+    more = set(row) - known
+    assert more
+    assert last in more
+    for form in ("csv", "table"):
+        said = command("clients", "list", "--format", form)
+        assert (said.code, [name for name in more if name in said.out]) == (0, [])
+
+
+def test_a_table_is_folded_on_a_terminal_and_never_cut_elsewhere(service: Sandbox, command: Command) -> None:
+    """Every letter is on the screen, within its width; in a pipe a row is one line."""
+    name = "".join(f"x{number:02}z" for number in range(100))
+    service.add_campaign(name)
+    assert name in command("campaigns", "list").out
+    shown = of_a_process(["campaigns", "list"], 80, env={"TERM": "dumb"})
+    assert max(map(len, shown.splitlines())) <= 80
+    assert name not in shown
+    assert "".join(re.findall(r"\b[xz\d]*[xz][xz\d]*\b", shown)) == name
+
+
+def test_a_listing_that_breaks_off_is_not_closed(service: Sandbox, command: Command) -> None:
+    """What came stands there, and the exit code says that it is not all."""
+    for number in range(3_000):
+        service.add_client(CAMPAIGN, f"p{number}@example.com")
+    service.add_fault("truncated", path="/clients")
+    said = command("clients", "list", "--format", "json")
+    assert said.code == 1
+    assert said.out.startswith('[{"id": "')
+    assert not said.out.rstrip().endswith("]")
+    lines = command("clients", "list", "--format", "jsonl")
+    assert lines.code == 1
+    assert 0 < len([json.loads(line) for line in lines.out.splitlines()]) < 3_000
+
+
+def test_a_forced_colour_is_in_tables_alone(service: Sandbox) -> None:
+    """Not in what is written for programs, nor in a guide."""
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+
+    def said(*arguments: str) -> str:
+        return subprocess.run(
+            [*START, *arguments], env=environment | {"FORCE_COLOR": "1"}, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert "\x1b[1m" in said("campaigns", "list")
+    for words in (("campaigns", "list", "--format", "csv"), ("request", "GET", "/campaigns"), ("help", "budget")):
+        assert "\x1b" not in said(*words)

@@ -1,14 +1,8 @@
 """`onboard360 help`: guides on the screen and in a pipe, each command's help, one clear line for what is neither."""
 
-import fcntl
-import os
-import pty
 import re
-import struct
 import subprocess
 import sys
-import termios
-from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
@@ -20,38 +14,12 @@ from onboard360_async.cli.app import onboard360
 from onboard360_async.cli.commands import COMMANDS
 from onboard360_async.cli.drawing import drawn
 from tests.cli.conftest import Command, commands
+from tests.cli.terminal import of_a_process, on_terminal
 
 FOLDER = Path(str(files("onboard360_async"))) / "guides"
 GUIDES = {path.stem: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
 HEAVY = "{'aiohttp', 'asyncio', 'cattrs', 'rich', 'sqlite3'}"
 STARTED = "from onboard360_async.cli import main; main()"
-
-
-def on_terminal(
-    *arguments: str, columns: int = 80, lines: int = 24, typed: bool = True, env: Mapping[str, str | None] | None = None
-) -> str:
-    """What a terminal of this size is written; PAGER is `cat`, so that nobody has to turn pages."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    names = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TERM", "LESS", "PAGER")
-    environment: dict[str, str | None] = {**os.environ, **dict.fromkeys(names), "TERM": "xterm", "PAGER": "cat"}
-    environment |= env or {}
-    with subprocess.Popen(
-        [sys.executable, "-c", STARTED, *arguments],
-        stdin=theirs if typed else subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs,
-        env={name: value for name, value in environment.items() if value is not None},
-    ):
-        os.close(theirs)
-        said = b""
-        try:
-            while piece := os.read(ours, 65_536):
-                said += piece
-        except OSError:  # how a terminal says that its last user has gone
-            pass
-    os.close(ours)
-    return said.decode().replace("\r\n", "\n")
 
 
 def plain(text: str) -> str:
@@ -114,7 +82,7 @@ def test_a_narrow_screen_gets_whole_words(command: Command, monkeypatch: pytest.
 @pytest.mark.parametrize(("columns", "most"), [(60, 60), (80, 80), (140, 100)])
 def test_a_terminal_gets_it_rendered_within_its_width(columns: int, most: int) -> None:
     """No mark of Markdown is left, links between guides are commands, and a line is at most a hundred signs long."""
-    said = on_terminal("help", "network", columns=columns, lines=1000)
+    said = of_a_process(["help", "network"], columns=columns, lines=1000)
     assert "\x1b[" in said
     shown = plain(said)
     assert "\x1b" not in shown
@@ -126,7 +94,7 @@ def test_a_terminal_gets_it_rendered_within_its_width(columns: int, most: int) -
 
 def test_no_cell_of_a_table_is_cut() -> None:
     """It may be a variable that is to be typed: what is too long for its column goes on below."""
-    shown = plain(on_terminal("help", "environment", columns=60, lines=1000))
+    shown = plain(of_a_process(["help", "environment"], columns=60, lines=1000))
     assert "…" not in shown
     cells = [re.split(r"\s{2,}|[│┃]", line.strip(" │┃"))[0].strip() for line in shown.splitlines()]
     assert "ONBOARD360_WEBHOOK_SECRET" in "".join(cells)
@@ -153,6 +121,15 @@ def test_an_address_is_written_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "it (https://a.b/c)" in plain(shown)
 
 
+def test_what_is_drawn_without_colours_is_not_bold_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the command takes out what is left: what draws a guide heeds NO_COLOR itself."""
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    shown, _ = drawn("# One\n\nSee [it](https://a.b/c), **now**.")
+    assert "now" in shown
+    assert "\x1b" not in shown
+
+
 def test_every_link_between_guides_leads_to_one() -> None:
     """As it is shown on a terminal."""
     for text in GUIDES.values():
@@ -163,12 +140,10 @@ def test_every_link_between_guides_leads_to_one() -> None:
     "env", [{"NO_COLOR": "1"}, {"NO_COLOR": "1", "PAGER": None, "LESS": "-X"}, {"TERM": "dumb", "PAGER": None}], ids=str
 )
 def test_colours_can_be_switched_off(env: dict[str, str | None]) -> None:
-    """NO_COLOR leaves bold and underlined; a terminal that can do nothing gets no escape and no pager."""
-    said = on_terminal("help", "budget", lines=200, env=env)
-    assert re.findall(r"\x1b\[[\d;]*(?:3|4|9|10)[0-7]m", said) == []
+    """With NO_COLOR no escape is left, those for bold and underlined neither; nor on a terminal that can do nothing."""
+    said = of_a_process(["help", "budget"], lines=200, env=env)
     assert "The budget" in said
-    if env.get("TERM"):
-        assert "\x1b" not in said
+    assert "\x1b" not in said
 
 
 @pytest.mark.parametrize(("lines", "typed", "is_paged"), [(24, True, True), (1000, True, False), (24, False, False)])
@@ -177,10 +152,18 @@ def test_only_what_is_longer_than_the_screen_is_paged(tmp_path: Path, lines: int
     pager = tmp_path / "pager"
     pager.write_text("#!/bin/sh\necho PAGED\ncat\n")
     pager.chmod(0o700)
-    said = on_terminal("help", "budget", lines=lines, typed=typed, env={"PAGER": str(pager)})
+    said = of_a_process(["help", "budget"], lines=lines, typed=typed, env={"PAGER": str(pager)})
     assert said.startswith("PAGED") is is_paged
     assert said.rstrip().endswith("what this process saw last.")
     assert ("\x1b" in said) is not is_paged
+
+
+def test_a_guide_that_is_longer_than_the_screen_is_paged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is both a guide and a command says where the flags are."""
+    paged: list[str] = []
+    monkeypatch.setattr("click.echo_via_pager", paged.append)
+    assert on_terminal(["help", "budget"], 80).out == ""
+    assert "onboard360 budget --help" in paged[0]
 
 
 def test_the_height_may_be_said(tmp_path: Path) -> None:
@@ -189,7 +172,7 @@ def test_the_height_may_be_said(tmp_path: Path) -> None:
     pager.write_text("#!/bin/sh\necho PAGED\ncat\n")
     pager.chmod(0o700)
     env: dict[str, str | None] = {"PAGER": str(pager), "LINES": "1000", "COLUMNS": "50"}
-    said = plain(on_terminal("help", "network", env=env))
+    said = plain(of_a_process(["help", "network"], env=env))
     assert not said.startswith("PAGED")
     assert max(map(len, map(str.rstrip, said.splitlines()))) <= 50
 
@@ -200,8 +183,8 @@ def test_a_word_that_is_both_is_the_guide_and_says_where_the_flags_are(command: 
     assert {"budget", "imports", "sandbox", "webhooks"} <= both
     for name in both:
         assert command("help", name).out.startswith("# ")
-    assert "onboard360 imports --help" in flat(plain(on_terminal("help", "imports")))[:120]
-    assert "--help" not in flat(plain(on_terminal("help", "network")))[:120]
+    assert "onboard360 imports --help" in flat(plain(of_a_process(["help", "imports"])))[:120]
+    assert "--help" not in flat(plain(of_a_process(["help", "network"])))[:120]
 
 
 PATHS = [path for path, _ in commands(onboard360) if len(path) > 1 or path[0] not in GUIDES]
@@ -256,7 +239,7 @@ def test_a_guide_in_a_pipe_waits_for_nothing() -> None:
     assert said.splitlines()[-1] == "loaded"
 
 
-def test_a_reader_that_goes_away_is_no_error() -> None:
+def test_a_reader_of_a_guide_may_go_away() -> None:
     """`onboard360 help imports | head -1`."""
     shell = ["bash", "-o", "pipefail", "-c", f"'{sys.executable}' -c '{STARTED}' help webhooks | head -n 1"]
     done = subprocess.run(shell, capture_output=True, text=True, check=False)

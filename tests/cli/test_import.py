@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from onboard360_async import errors
+from onboard360_async.cli.exits import Exit, exit_code
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks.sqlite_store import is_inbox
 from tests.cli.conftest import Command
@@ -119,6 +121,14 @@ def test_a_wrong_key_is_4(service: Sandbox, command: Command, tmp_path: Path, mo
     """Whether the listing or an add finds out."""
     monkeypatch.setenv("ONBOARD360_API_KEY", "sk_test_wrong")
     assert command("import", people(tmp_path, "a@x.de"), *SEND).code == 4
+
+
+def test_a_key_that_is_taken_away_meanwhile_is_exit_4() -> None:
+    """The import stopped early, but what to mend is the key."""
+    stopped = errors.ImportFailedError("stopped")
+    assert exit_code(stopped) is Exit.STOPPED
+    stopped.__cause__ = errors.AuthenticationError(401, "Unauthorized", None, "POST", "/clients", None, "")
+    assert exit_code(stopped) is Exit.NOT_AUTHENTICATED
 
 
 def test_bad_files_are_one_clear_line(service: Sandbox, command: Command, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`onboard360 imports`: imports that were begun, looked at, gone on with, and decided about by hand."""
 
+import asyncio
 import csv
 import io
 import json
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from onboard360_async import AsyncOnboard360
+from onboard360_async.cli import shelf
 from onboard360_async.importer.journal import Journal
 from onboard360_async.sandbox import Sandbox
 from tests.cli.conftest import Command
@@ -68,6 +71,12 @@ def test_a_journal_that_cannot_be_read_is_listed_as_such(service: Sandbox, comma
     assert f"{tmp_path / 'broken.onboard360.db'}: " in said.err
 
 
+def test_an_import_without_a_journal_is_not_remembered() -> None:
+    """There is nothing to be found again, and no file is made for it."""
+    shelf.remember(None)
+    assert list(Path(os.environ["XDG_STATE_HOME"]).iterdir()) == []
+
+
 # --- show ---
 
 
@@ -88,6 +97,23 @@ def test_an_import_is_shown_with_what_to_do_next(service: Sandbox, command: Comm
     assert whole["audit"] == {"missing": [], "doubled": []}
     missing = command("imports", "show", tmp_path / "other.csv")
     assert (missing.code, "There is no journal" in missing.err) == (2, True)
+
+
+async def _begin(sandbox: Sandbox, journal: Path) -> None:
+    async with AsyncOnboard360(sandbox.api_key, base_url=sandbox.url) as api:
+        people = [{"email": "a@x.de"}, {"email": "b@x.de"}]
+        async with api.open_import(people, campaign=CAMPAIGN, journal=journal, limit=1) as job:
+            _ = [outcome async for outcome in job.run()]
+
+
+def test_an_import_that_code_began_is_gone_on_with(service: Sandbox, command: Command, tmp_path: Path) -> None:
+    """Its rows came from no file, so there are no results beside one, and none are named."""
+    journal = tmp_path / "rows.onboard360.db"
+    asyncio.run(_begin(service, journal))
+    said = command("imports", "resume", journal, "--yes")
+    assert (said.code, len(service.clients())) == (0, 2)
+    assert f"Journal: {journal}" in said.err
+    assert "Results:" not in said.err
 
 
 # --- reconcile and resolve ---

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from onboard360_async import settings
+from onboard360_async import errors, settings
+from onboard360_async.cli import shelf
 from onboard360_async.importer.journal import Journal
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks.factories import client_completed, client_created, flow_created
@@ -195,3 +196,10 @@ def test_an_inbox_that_nobody_may_read_is_named(
         0,
         f"Passed over {box}: Cannot read the inbox {box}: Permission denied.\n",
     )
+
+
+def test_a_folder_that_goes_while_it_is_looked_at_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was there for the journals, and is not for the inboxes: told as any that cannot be read."""
+    monkeypatch.setattr(shelf, "journals_in", lambda folder: folder.rmdir() or [])
+    with pytest.raises(errors.ConfigurationError, match=r"Cannot read the folder .*: No such file"):
+        shelf.inboxes([tmp_path])

@@ -1,17 +1,13 @@
 """Commands as real processes that share a budget in a file: no 429, whatever the server, and whoever is killed."""
 
 import asyncio
-import fcntl
 import json
 import os
-import pty
 import re
 import signal
 import socket
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -25,6 +21,7 @@ from onboard360_async import settings
 from onboard360_async.sandbox import Sandbox
 from tests.cli.conftest import Command
 from tests.cli.minute import CAMPAIGN, EACH
+from tests.cli.terminal import beside
 from tests.foreign import LIMITERS, Foreign
 from tests.stores.servers import RealServer, find
 
@@ -199,19 +196,12 @@ def test_commands_share_a_budget_in_redis(
 @pytest.mark.usefixtures("children_are_measured")
 def test_a_watch_on_a_terminal_draws_in_place(service: Sandbox) -> None:
     """80 columns wide; each look is drawn over the last one, and Ctrl-C leaves the last and the cursor."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     watching = program({"WATCH_EVERY_S": 0.02}, "budget", "--watch")
-    with subprocess.Popen(watching, cwd=ROOT, stdout=theirs, env=environment | {"TERM": "xterm"}) as watch:
-        os.close(theirs)
-        drawn = ""
-        while drawn.count("effective limit") < 3:
-            drawn += os.read(ours, 65_536).decode()
-        watch.send_signal(signal.SIGINT)
-        drawn += _rest(ours)
-    os.close(ours)
-    assert watch.returncode == 130
+    with beside(watching, columns=80, typed=False, cwd=ROOT) as seat:
+        drawn = "".join(seat.until("effective limit") for _ in range(3))
+        seat.process.send_signal(signal.SIGINT)
+        drawn += seat.rest()
+    assert seat.process.returncode == 130
     looks = drawn.split("\x1b[1A\x1b[2K" * 9)  # nine lines up, each of them cleared
     assert len(looks) >= 3
     assert drawn.rindex("\x1b[?25h") > drawn.rindex("\x1b[?25l")  # the cursor is there again
@@ -222,14 +212,3 @@ def test_a_watch_on_a_terminal_draws_in_place(service: Sandbox) -> None:
     ]
     assert max(map(len, plain.splitlines())) <= 80
     assert service.requests == []
-
-
-def _rest(terminal: int) -> str:
-    """What is still to be read; a terminal whose last user has gone says so by an error."""
-    said = b""
-    try:
-        while piece := os.read(terminal, 65_536):
-            said += piece
-    except OSError:
-        pass
-    return said.decode()

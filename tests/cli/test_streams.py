@@ -12,6 +12,9 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("Windows has neither such pipes nor such terminals", allow_module_level=True)
 
+import io
+
+from onboard360_async.cli.app import run
 from onboard360_async.sandbox import Sandbox
 from onboard360_async.webhooks import sign
 from onboard360_async.webhooks.factories import SECRET, client_created
@@ -126,3 +129,26 @@ def test_what_stands_in_the_place_of_a_half_file_is_not_followed(
     assert victim.read_text(encoding="utf-8") == "mine"
     assert not (tmp_path / "out.json").is_symlink()
     assert stat.S_IMODE((tmp_path / "out.json").stat().st_mode) == 0o600
+
+
+def test_results_go_to_a_stdout_that_is_no_file(
+    service: Sandbox, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever calls the command from a program may have put something else in its place."""
+    path = people(tmp_path, "a@x.de")
+    assert command("import", path, *SEND).code == 0
+    monkeypatch.setattr(sys, "stdout", out := io.StringIO())
+    assert run(["imports", "results", str(path), "--output", "-"]) == 0
+    assert "a@x.de" in out.getvalue()
+
+
+def test_a_stdout_that_is_no_file_is_written_to(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As a notebook has it: nothing can be set there, and nothing need be."""
+    said = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", said)
+    assert command("--version").code == 0
+    assert said.getvalue().startswith("onboard360, version ")
+    (tmp_path / "inbox.db").write_text("")
+    assert command("demo", "--folder", tmp_path).code == 2

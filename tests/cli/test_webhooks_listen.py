@@ -1,16 +1,10 @@
 """`onboard360 webhooks listen`: real processes, sockets, signals and terminals; what was acknowledged is never lost."""
 
-import fcntl
 import json
-import os
-import pty
 import re
 import signal
 import socket
-import struct
-import subprocess
 import sys
-import termios
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +20,7 @@ from onboard360_async.webhooks.factories import SECRET, client_created, flow_cre
 from onboard360_async.webhooks.sqlite_store import SqliteStore, is_inbox
 from tests.cli.conftest import Command
 from tests.cli.hooks import ROOT, Listener, Target, inbox_of, kept_in, post, secret_file
+from tests.cli.terminal import beside
 
 pytestmark = pytest.mark.usefixtures("children_are_measured")
 EVIL = "Jörg \x1b[31m\x9b2J 李 \u202e"
@@ -280,9 +275,6 @@ def test_on_a_terminal_a_table_is_drawn_in_place(tmp_path: Path, columns: int) -
     """No wider than it is; time, id and state whole, however long a name is; what it would do to the terminal is seen,
     not done. Those that have no room are left above, refusals too; Ctrl-C leaves the last table and the cursor.
     """
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 6, columns, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
     words = ("webhooks", "listen", "--port", "0", "--secret-file", str(secret_file(tmp_path)))
     program = [sys.executable, "-m", "tests.cli.minute", json.dumps({"LISTEN_DRAW_S": 0.0}), *words]
     events = [
@@ -294,22 +286,16 @@ def test_on_a_terminal_a_table_is_drawn_in_place(tmp_path: Path, columns: int) -
             headers=(*last.headers[:2], (settings.EVENT_HEADER, "another")),
         ),
     ]
-    environment |= {"TERM": "xterm", "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(program, cwd=tmp_path, stdout=theirs, stderr=theirs, env=environment) as process:
-        os.close(theirs)
-        try:
-            drawn = _until(ours, "proxy)")
-            url = drawn.partition("Listening on ")[2].partition(",")[0]
-            assert post(url, events[0], signature=f"sha256={'0' * 64}") == 401
-            for event in events:
-                assert post(url, event) == 200
-            drawn += _until(ours, events[3].id[:12])
-            process.send_signal(signal.SIGINT)
-            drawn += _until(ours, None)
-        finally:
-            process.kill()  # which it is too late for, if all went well
-    os.close(ours)
-    assert process.returncode == 0
+    with beside(program, columns, lines=6, typed=False, env={"PYTHONPATH": str(ROOT)}, cwd=tmp_path) as seat:
+        drawn = seat.until("proxy)")
+        url = drawn.partition("Listening on ")[2].partition(",")[0]
+        assert post(url, events[0], signature=f"sha256={'0' * 64}") == 401
+        for event in events:
+            assert post(url, event) == 200
+        drawn += seat.until(events[3].id[:12])
+        seat.process.send_signal(signal.SIGINT)
+        drawn += seat.rest()
+    assert seat.process.returncode == 0
     assert "\x1b[31m" not in drawn
     assert "\x9b" not in drawn
     assert "\u202e" not in drawn
@@ -323,17 +309,6 @@ def test_on_a_terminal_a_table_is_drawn_in_place(tmp_path: Path, columns: int) -
     assert [line[10:24] for line in (second, third, fourth)] == [f"{event.id[:12]}  " for event in events[1:]]
     assert all(line.rstrip().endswith("  stored") for line in (second, third, fourth))
     assert max(map(len, (title, second, third, fourth))) <= columns
-
-
-def _until(terminal: int, text: str | None) -> str:
-    """What is shown until this text is there; else until the last user of the terminal has gone."""
-    said = b""
-    while text is None or text.encode() not in said:
-        try:
-            said += os.read(terminal, 65_536)
-        except OSError:  # how a terminal says that
-            break
-    return said.decode()
 
 
 def test_a_table_elsewhere_is_lines(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """How events are shown: what a terminal that is drawn on costs a sender, and what no event can break."""
 
 import asyncio
+import contextlib
 import io
 import json
+import logging
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ from rich.text import Text
 
 from onboard360_async.cli.app import run
 from onboard360_async.cli.arrivals import Arrivals, _Drawn, _Lines, _widths
-from onboard360_async.cli.listening import _Desk
+from onboard360_async.cli.listening import _Desk, _logged, _ToldStore
 from onboard360_async.cli.replaying import kept_row
 from onboard360_async.webhooks import Inbox, sign
 from onboard360_async.webhooks.events import UnknownData
@@ -53,6 +56,28 @@ async def test_nothing_is_drawn_while_a_sender_waits(monkeypatch: pytest.MonkeyP
     assert [line.split()[1] for line in lines[:-1]] == [event.id[:12] for event in events[:45]]
     assert ":smile:@x.de" in lines[0]
     assert lines[-1] == "a line"
+
+
+async def test_a_failing_target_is_told_once_and_its_events_stay_in_their_rows(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hundred events that fail for one reason are one line beside the table; each row says where its event stands."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=120, height=24, highlight=False, markup=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    first, second = client_created(client_id="1"), client_created(client_id="2")
+    with Live(console=console, auto_refresh=False) as live:
+        drawn = _Drawn(live)
+        for event in (first, second):
+            drawn.arrived(event, "stored")
+            drawn.settled(event, "retrying", "answered 500")
+        drawn.settled(first, "forwarded", "")
+        drawn.settled(second, "retrying", "answered 503")
+        states = [cells[-1] for cells in drawn._rows.values()]
+    assert states == ["forwarded", "retrying"]
+    assert capsys.readouterr().err.splitlines() == [
+        f"{first.id[:12]} retrying: answered 500",
+        f"{second.id[:12]} retrying: answered 503",
+    ]
 
 
 @pytest.mark.parametrize("state", ["stored", "duplicate", "forwarded"])
@@ -123,3 +148,35 @@ def test_json_is_valid_whatever_stdout_can_show(tmp_path: Path, monkeypatch: pyt
             said = json.loads(raw.getvalue())
             assert said.get("email", said.get("data", {}).get("email")) == email
             assert (email.encode() in raw.getvalue()) is (encoding == "utf-8")
+
+
+def test_what_another_receiver_settled_is_not_told_as_ours(tmp_path: Path) -> None:
+    """Its lease was over, and the event is another's by now: the note is not taken, and nothing is said of it."""
+    path = inbox_of(tmp_path / "inbox.db", client_created())
+    told: list[str] = []
+    store = _ToldStore(path, lambda kept, state, error: told.append(state))
+    (kept,) = store.lease(lease="ours", now=kept_in(path)[0].due_at, until=0.0, most=1)
+    assert not store.settle(kept.seq, "another's", state="done", due_at=0.0, attempts=1, handled=(), error="")
+    store.close()
+    assert told == []
+
+
+def test_what_another_thread_logs_is_told_between_the_events(capsys: pytest.CaptureFixture[str]) -> None:
+    """On the loop, where they are shown; what comes when the loop has ended is left unsaid, and breaks nothing."""
+    logger = logging.getLogger("onboard360_async")
+
+    class Show(Arrivals):
+        def tell(self, line: str) -> None:
+            assert threading.current_thread() is threading.main_thread()
+            super().tell(line)
+
+    async def listen(stack: contextlib.ExitStack) -> None:
+        stack.enter_context(_logged(Show()))
+        await asyncio.to_thread(logger.warning, "the inbox is %s", "slow")
+
+    with contextlib.ExitStack() as stack:
+        asyncio.run(listen(stack))
+        late = threading.Thread(target=logger.warning, args=("too late",))
+        late.start()
+        late.join()
+    assert capsys.readouterr().err == "The inbox is slow\n"

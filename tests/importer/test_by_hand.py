@@ -9,6 +9,7 @@ import pytest
 
 from onboard360_async import errors
 from onboard360_async.importer import Adopted, Created, Outcomes, Rules, journal_beside
+from onboard360_async.importer import job as job_module
 from onboard360_async.importer.journal import Journal
 from onboard360_async.importer.places import journal_of
 from onboard360_async.importer.upkeep.books import open_books
@@ -240,3 +241,28 @@ async def test_a_file_that_cannot_be_deleted_stops_a_purge(
         with pytest.raises(errors.ConfigurationError, match=r"Cannot delete .*results.*left as it is"):
             purge(journal)
         assert (glance_at(journal).stand, files_to_purge(journal)) == (Stand.FINISHED, [results])
+
+
+async def test_many_outcomes_are_read_with_turns_for_others(
+    tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads the books of a hundred thousand rows holds up nobody else on the loop."""
+    monkeypatch.setattr(job_module, "STEP", 2)
+    path = people(tmp_path, *(f"p{number}@x.de" for number in range(7)))
+    turns: list[int] = []
+    read: list[int] = []
+
+    async def other() -> None:
+        while True:
+            turns.append(len(read))
+            await asyncio.sleep(0)
+
+    async with job_of(path, service) as job:
+        await job.load()
+        _ = [outcome async for outcome in job.run()]
+        beside = asyncio.create_task(other())
+        async for outcome in job.outcomes():
+            read += [outcome.line]
+        beside.cancel()
+    assert read == [2, 3, 4, 5, 6, 7, 8]
+    assert turns == [2, 4, 6]

@@ -148,6 +148,18 @@ async def test_half_a_character_in_an_event_ends_nothing(tmp_path: Path, service
     assert summary.adopted == 1
 
 
+@pytest.mark.parametrize("created_at", ["yesterday", "2026-01-01T00:00:00", None])
+async def test_an_event_whose_moment_cannot_be_read_still_gives_its_link(
+    tmp_path: Path, service: Service, created_at: str | None
+) -> None:
+    """Who was created is known by it, and when is not: nothing is argued from a moment that is none."""
+    service.faults["a"] = ("created", lost())
+    link = "https://example.com/c/000000000001"
+    events = stored(tmp_path, event("id-1", "a@x.de", link, created_at=created_at))
+    _, outcomes, _ = await finish(job_of(people(tmp_path, "a@x.de"), service, events_from=events))
+    assert [(type(outcome), outcome.link) for outcome in outcomes if isinstance(outcome, Adopted)] == [(Adopted, link)]
+
+
 # --- of an inbox ---
 
 

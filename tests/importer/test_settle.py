@@ -61,6 +61,24 @@ def test_a_listing_that_is_cut_argues_nobody_away(keep: slice) -> None:
     assert "cut, paged or out of date" in told[0]
 
 
+def test_a_listing_that_lacks_who_was_there_before_argues_nobody_away() -> None:
+    """Somebody whom the first listing showed is gone from a later one: it may be cut, so absence means nothing."""
+
+    async def main(loop: VirtualLoop) -> Any:
+        world = World(loop)
+        world.commit(NewClient(CAMPAIGN, "before@x.de"))
+        world.fates["a@x.de"] = ["dropped"]
+        async with world.job(rows("a", "b")) as job:
+            await job.load()
+            world.hidden = lambda shown: [client for client in shown if client.email != "before@x.de"]
+            return [outcome async for outcome in job.run()], world.times()["a@x.de"]
+
+    outcomes, times = run(main)
+    (unresolved,) = (outcome for outcome in outcomes if isinstance(outcome, Unresolved))
+    assert "a client who was there before" in unresolved.reason
+    assert times == 0
+
+
 def test_a_service_that_writes_addresses_its_own_way_argues_nobody_away() -> None:
     """Who cannot be found by the address that was sent may be there all the same."""
 

@@ -3,15 +3,20 @@
 import asyncio
 import itertools
 import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from onboard360_async import errors
-from onboard360_async.importer import Created, SkippedDuplicate
-from onboard360_async.models import NewClient
-from tests.importer.double import Service, finish, job_of, people
+from onboard360_async.importer import Adopted, Created, Rules, SkippedDuplicate
+from onboard360_async.importer.audit import audited, make_audit
+from onboard360_async.importer.journal import Journal
+from onboard360_async.importer.outcomes import Audit
+from onboard360_async.importer.settle import Settling
+from onboard360_async.models import Client, NewClient
+from tests.importer.double import Service, finish, job_of, lost, people
 
 
 async def test_stopping_lets_those_under_way_finish(tmp_path: Path, service: Service) -> None:
@@ -165,6 +170,29 @@ async def test_a_cancellation_from_within_is_a_fault(tmp_path: Path, service: Se
         assert (job.summary.ambiguous, job.summary.planned) == ((1, 0) if sent else (0, 1))
 
 
+async def test_a_bug_of_the_service_s_own_code_is_told_to_whoever_reads(tmp_path: Path, service: Service) -> None:
+    """A listing that raises what is none of our errors: it leaves as it is, and the row stays in doubt in the books."""
+    service.faults["a"] = ("created", lost())
+
+    class Broken(Service):
+        async def listing(self, campaign_id: str) -> AsyncIterator[Sequence[Client]]:
+            async for batch in service.listing(campaign_id):
+                yield batch
+            if service.asked:
+                raise ZeroDivisionError
+
+    broken = Broken()
+    broken.add = service.add  # type: ignore[method-assign]  # one that was created there
+    path = people(tmp_path, "a@x.de")
+    async with job_of(path, broken) as job:
+        await job.load()
+        with pytest.raises(ZeroDivisionError):
+            _ = [outcome async for outcome in job.run()]
+        assert job.summary.ambiguous == 1
+    _, outcomes, _ = await finish(job_of(path, service))
+    assert [type(outcome) for outcome in outcomes] == [Adopted]
+
+
 async def test_leaving_among_the_skipped_has_sent_nothing(tmp_path: Path, service: Service) -> None:
     """Requests come after all that is skipped was told; and what was not asked for is not told outside the block."""
     path = people(tmp_path, "a@x.de", "A@x.de", "A@X.de", "b@x.de")
@@ -224,3 +252,79 @@ async def test_two_readers_share_one_fault(tmp_path: Path, service: Service) -> 
         outcomes = job.run()
         ends = await asyncio.gather(read(), read(), read(), return_exceptions=True)
     assert sorted(type(end).__name__ for end in ends) == ["ImportFailedError", "list", "list"]
+
+
+# --- within a look ---
+
+Take = Callable[[Sequence[Client]], None]
+
+
+async def books(folder: Path, service: Service, *emails: str) -> Path:
+    """The journal of an import that has come to its end."""
+    path = people(folder, *emails)
+    await finish(job_of(path, service))
+    return folder / "people.csv.onboard360.db"
+
+
+def reader(*looks: Sequence[Client] | None) -> Callable[[str, Take], Awaitable[bool]]:
+    """What each listing shows; None: the run is stopped before its end."""
+    left = list(looks)
+
+    async def read(campaign_id: str, take: Take) -> bool:
+        shown = left.pop(0)
+        take(shown or ())
+        return shown is not None
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("looks", "found"),
+    [
+        ([None], None),
+        ([[], None], None),
+        ([[], []], Audit(missing=(2,), doubled=())),
+        ([[], "all"], Audit((), ())),
+        (["all"], Audit((), ())),
+    ],
+)
+async def test_a_look_back_that_is_stopped_has_found_nothing(
+    tmp_path: Path, service: Service, looks: list[Any], found: Audit | None
+) -> None:
+    """In its first listing, or in the one that is read once more where somebody is missing; else it tells who is."""
+    journal = Journal(await books(tmp_path, service, "a@x.de"))
+    shown = [service.created if look == "all" else look for look in looks]
+
+    async def again() -> bool:
+        return True
+
+    await make_audit(journal, reader(*shown), again)
+    assert audited(journal) == found
+    journal.close()
+
+
+async def test_a_look_that_is_stopped_settles_nobody(tmp_path: Path, service: Service) -> None:
+    """What was read by then is no listing: the rows stay in doubt, and the next look settles them."""
+    service.faults["a"] = ("created", lost())
+    path = people(tmp_path, "a@x.de")
+    async with job_of(path, service, rules=Rules(settle_s=0, max_ambiguous=1)) as job:
+        await job.load()
+        with pytest.raises(errors.ImportFailedError):
+            _ = [outcome async for outcome in job.run()]
+    journal = Journal(tmp_path / "people.csv.onboard360.db")
+    assert journal.in_doubt() == 1
+
+    async def until(_: int) -> bool:
+        return True
+
+    settling = Settling(
+        journal,
+        reader(None, service.created),
+        Rules(settle_s=0),
+        skew_s=lambda: None,
+        until=until,
+        may_send=lambda _: False,
+    )
+    told = [outcomes async for outcomes in settling.settle(3, finally_=True)]
+    assert [[type(each) for each in outcomes] for outcomes in told] == [[], [Adopted]]
+    journal.close()

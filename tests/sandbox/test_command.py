@@ -1,6 +1,7 @@
 """The command: what it prints, how it ends, and how it says that it cannot."""
 
 import http.client
+import importlib
 import inspect
 import json
 import os
@@ -50,6 +51,24 @@ def test_it_prints_where_it_is_serves_and_ends_quietly(number: signal.Signals) -
     assert (process.returncode, output, errors) == (0, "", "")
     assert [answer[:2] for answer in answers] == [(200, False), (429, True), (429, True)]
     assert "Zoë's" in answers[0][2]
+
+
+def test_interrupted_before_it_serves_it_ends_quietly(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C while it still begins: 0, and not a word."""
+
+    def interrupted(*_: object) -> Sandbox:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "_sandbox", interrupted)
+    assert command.main([]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_who_only_imports_its_command_starts_nothing() -> None:
+    """Tools that look into every module, as those that write documentation, are not kept by a server."""
+    assert importlib.import_module("onboard360_async.sandbox.__main__").__all__ == []
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *flags: str) -> str:

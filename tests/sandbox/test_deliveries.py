@@ -318,3 +318,12 @@ async def test_it_may_run_again() -> None:
             await sandbox.delivered()
     assert [delivery.state for delivery in sandbox.deliveries] == ["pending", "delivered"]
     assert [got.email for got in receiver.got] == ["a@example.com", "b@example.com"]
+
+
+def test_endpoints_can_be_replaced_before_anything_is_carried() -> None:
+    """Nobody carries what is sent before the sandbox runs, so there is nobody to be told."""
+    changes: list[str] = []
+    deliveries = Deliveries(lambda: changes.append("changed"))
+    webhook = Webhook(url="http://127.0.0.1:1/hook")
+    deliveries.clear([webhook])
+    assert (deliveries.webhooks, changes) == ((webhook,), ["changed"])

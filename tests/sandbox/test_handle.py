@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from onboard360_async.sandbox import Sandbox, StoreError
+from onboard360_async.sandbox.running import LoopThread
 from tests.sandbox.calls import CAMPAIGN, JOHN, add, call
 
 
@@ -156,3 +157,32 @@ def test_a_thread_that_gets_no_loop_says_so(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("onboard360_async.sandbox.running.asyncio.run", forbidden)
     with pytest.raises(RuntimeError, match="no sockets here"), Sandbox():
         pass
+
+
+async def test_it_may_be_ended_twice() -> None:
+    """On a loop and on a thread of its own: the second time does nothing, and what it saw can still be read."""
+    async with Sandbox() as sandbox:
+        await call(sandbox, "GET", "/campaigns")
+    await sandbox.__aexit__(None, None, None)
+    sandbox._desk.close()
+    assert len(sandbox.requests) == 1
+    with Sandbox() as blocking:
+        pass
+    blocking.__exit__(None, None, None)
+
+
+def test_what_breaks_at_its_end_is_shown_and_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in its end is not kept silent, and whoever waits for the end is not left waiting."""
+    shown: list[type[BaseException] | None] = []
+    monkeypatch.setattr(threading, "excepthook", lambda told: shown.append(told.exc_type))
+
+    async def start() -> None:
+        """All is well."""
+
+    async def stop() -> None:
+        raise ZeroDivisionError
+
+    thread = LoopThread(start, stop)
+    thread.open()
+    thread.close()
+    assert shown == [ZeroDivisionError]

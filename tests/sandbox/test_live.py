@@ -111,6 +111,25 @@ def test_silence_is_broken_by_a_comment() -> None:
     run(main)
 
 
+def test_news_that_change_nothing_are_not_sent() -> None:
+    """What was drawn is as it was: the page hears nothing until something is another, or it has been quiet for long."""
+
+    async def main(loop: VirtualLoop) -> None:
+        hub, sections = Hub(), Sections(one="1")
+        stream = hub.pieces(sections)
+        await begun(stream)
+        began_at, drawn = loop.time(), sections.drawn
+        loop.call_later(TICK_S / 2, hub.changed)
+        loop.call_later(2.5 * TICK_S, sections.texts.update, {"one": "2"})
+        loop.call_later(2.5 * TICK_S, hub.changed)
+        assert read(await anext(stream)) == {"one": "2"}
+        assert loop.time() - began_at > 2 * TICK_S
+        assert sections.drawn - drawn > 1
+        await stream.aclose()
+
+    run(main)
+
+
 async def test_another_thread_may_tell() -> None:
     """A sandbox is changed from whatever thread."""
     hub, sections = Hub(), Sections(one="0")

@@ -45,6 +45,24 @@ async def test_a_file_keeps_the_state(tmp_path: Path) -> None:
     assert names_in(tmp_path) == [path.name]
 
 
+async def test_a_file_of_the_first_version_goes_on(tmp_path: Path) -> None:
+    """Its clients are still there, and may be completed, which that version did not know."""
+    path = tmp_path / "state.db"
+    async with Sandbox(db=path) as sandbox:
+        await add(sandbox)
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("DROP INDEX clients_by_email")
+        database.execute("ALTER TABLE clients DROP COLUMN completed_at")
+        database.execute("PRAGMA user_version = 1")
+    async with Sandbox(db=path) as sandbox:
+        (client,) = sandbox.clients()
+        sandbox.complete(str(client["id"]))
+        (client,) = sandbox.clients()
+        assert client["email"] == "john@example.com"
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM clients WHERE completed_at NOT NULL").fetchone() == (1,)
+
+
 async def test_what_was_answered_survives_a_crash(tmp_path: Path) -> None:
     """Each POST is committed to the log when it is answered: a copy of the files taken then holds the client."""
     async with Sandbox(db=tmp_path / "state.db") as sandbox:

@@ -1,5 +1,8 @@
 """Key and base URL: what cannot work is refused before anything is sent, and no message shows the key."""
 
+import asyncio
+from collections.abc import Generator
+
 import pytest
 
 from onboard360_async.errors import ConfigurationError
@@ -84,6 +87,19 @@ async def test_a_key_may_come_from_a_callable_of_either_kind() -> None:
     assert (plain.now(), await plain.get()) == ("sk_test_1", "sk_test_2")
     asked = ApiKey(ask)
     assert (asked.now(), await asked.get()) == (None, "sk_test_3")
+
+
+def test_a_key_that_is_still_to_come_is_not_waited_for() -> None:
+    """Whatever can be awaited is asynchronous, a coroutine or not; it is asked again when a request needs it."""
+
+    class Later:
+        def __await__(self) -> Generator[None, None, str]:
+            yield
+            return "sk_test_1"
+
+    key = ApiKey(Later)
+    assert key.now() is None
+    assert asyncio.run(key.get()) == "sk_test_1"
 
 
 @pytest.mark.parametrize("key", ["sk test", "sk\ntest", "sk_tést", "sk_\x00", "", "  ", b"sk_test"])

@@ -4,14 +4,20 @@ import asyncio
 import gzip
 import sys
 from itertools import cycle
+from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 
 from onboard360_async import AsyncOnboard360, Budget, errors, settings
+from onboard360_async.transport.call import Call
+from onboard360_async.transport.options import Options, Request
+from tests.budget.virtual import VirtualLoop, run
 from tests.leaks import found_in, locals_shown
 from tests.listening import Listening
 from tests.transport.raw import RawServer
+from tests.transport.test_listeners import BASE
 from tests.transport.test_wire import BODY, PERSON, said
 
 
@@ -191,3 +197,22 @@ async def test_what_a_caller_gives_up_shows_nobody_either() -> None:
                 shown = list(locals_shown(caught.value))
                 assert any("transport/call.py" in text or "listing.py" in text for text in shown)
                 assert [text for text in shown if found_in(text)] == []
+
+
+def test_an_answer_that_breaks_off_after_the_deadline_is_late() -> None:
+    """Whoever has to be told why hears what they asked to hear: the time was over, whatever else went wrong then."""
+
+    async def main(loop: VirtualLoop) -> None:
+        class Content:
+            async def read(self, _: int) -> bytes:
+                loop.skip(10)
+                raise aiohttp.ClientPayloadError
+
+        api = AsyncOnboard360("sk_test_1", base_url=BASE, budget=Budget(clock=loop.clock))
+        call = Call(api._transport, Request("GET", "/clients"), Options(deadline_s=5))
+        response: Any = SimpleNamespace(content=Content())
+        with pytest.raises(errors.DeadlineError):
+            _ = [chunk async for chunk in call.chunks(response)]
+        await api.close()
+
+    run(main)

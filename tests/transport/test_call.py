@@ -97,7 +97,7 @@ async def test_a_listing_cut_in_the_middle_is_not_its_end(budget: Budget) -> Non
                 await api.list_clients()
 
 
-async def test_a_redirect_is_not_followed(budget: Budget) -> None:
+async def test_a_redirect_of_the_service_is_not_followed(budget: Budget) -> None:
     """Not even a 307, which would take the POST and the key along."""
     async with RawServer() as elsewhere:
         moved = answer(b"", "307 Temporary Redirect", more=f"Location: {elsewhere.url}/api/v1/clients\r\n")

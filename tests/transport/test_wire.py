@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from onboard360_async import AsyncOnboard360, Budget, errors
+from onboard360_async.transport.wire import no_people
 from tests.transport.raw import RawServer
 
 PERSON = {
@@ -193,3 +194,9 @@ async def test_what_was_sent_is_not_shown_where_the_server_repeats_it() -> None:
     error, _ = await outcome(server_says, "post")
     assert isinstance(error, errors.BadRequestError)
     assert error.error == "<sent> (<sent>), Johnson of c: taken"
+
+
+@pytest.mark.parametrize("sent", [b"[1]", b"no JSON", None])
+def test_a_body_that_names_nobody_hides_nothing(sent: bytes | None) -> None:
+    """Only what an object says of a person is taken out of an error's text."""
+    assert no_people("the id is unknown", sent) == "the id is unknown"

@@ -83,7 +83,7 @@ async def test_whatever_receives_is_run_to_its_end(receive: Handler) -> None:
     await asyncio.to_thread(answers.call_blocking, receive, client_created())
 
 
-async def test_a_plain_function_may_block() -> None:
+async def test_a_plain_function_runs_in_a_thread() -> None:
     """It runs in a thread, where it does not stop the loop."""
     threads: list[int] = []
     await router.call(lambda event: threads.append(threading.get_ident()), client_created(), plain=True)

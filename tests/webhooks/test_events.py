@@ -311,7 +311,7 @@ def full(name: str) -> Event:
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_no_repr_names_anybody(name: str) -> None:
+def test_no_repr_of_an_event_names_anybody(name: str) -> None:
     """Emails, names, companies, phones, links, unknown fields, the body and the signature stay out of it."""
     event = full(name)
     shown = f"{event!r} {event!s} {event.data!r}"
