@@ -91,7 +91,7 @@ def test_every_name_of_a_door_is_there(door: str) -> None:
 
 
 def test_the_doors_are_what_the_guide_names(now: list[str]) -> None:
-    """Each module whose `__all__` is promised, once and no other; a name that is told beside them stands in the file."""
+    """Each module whose `__all__` is promised, once and no other; what is told beside them stands in the file."""
     guide = " ".join((ROOT / PACKAGE / "guides" / "upgrading.md").read_text(encoding="utf-8").split())
     told = re.search(r"- \*\*Names\*\* .*? modules of it: (.*?); and (.*?)\. ", guide)
     assert told is not None
