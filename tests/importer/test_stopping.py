@@ -254,6 +254,8 @@ async def test_two_readers_share_one_fault(tmp_path: Path, service: Service) -> 
     assert sorted(type(end).__name__ for end in ends) == ["ImportFailedError", "list", "list"]
 
 
+# --- within a look ---
+
 Take = Callable[[Sequence[Client]], None]
 
 
