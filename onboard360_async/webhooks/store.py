@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from hashlib import sha256
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Any, Literal, Protocol, Self
+from typing import Literal, Protocol, Self
 
 from attrs import field, frozen
 
@@ -180,12 +180,22 @@ class InboxStore(Protocol):
         ...
 
 
-def pages(store: InboxStore, **asked: Any) -> Iterator[list[Kept]]:
+def pages(
+    store: InboxStore,
+    *,
+    ids: Collection[str] = (),
+    name: str | None = None,
+    state: State | None = None,
+    email_key: str | None = None,
+    since: float | None = None,
+) -> Iterator[list[Kept]]:
     """All that `select` finds, page by page, each in a transaction of its own: nobody waits long for a reader."""
     after = 0
     while True:
         with store.transaction():
-            page = store.select(after=after, most=settings.INBOX_PAGE, **asked)
+            page = store.select(
+                after=after, most=settings.INBOX_PAGE, ids=ids, name=name, state=state, email_key=email_key, since=since
+            )
         if not page:
             return
         yield page
