@@ -158,6 +158,13 @@ def test_only_what_is_longer_than_the_screen_is_paged(tmp_path: Path, lines: int
     assert ("\x1b" in said) is not is_paged
 
 
+def test_a_guide_that_fits_the_screen_is_not_paged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It stands there at once, and no key need be pressed."""
+    monkeypatch.setenv("LINES", "1000")
+    monkeypatch.setattr("click.echo_via_pager", None)
+    assert "FAQ: questions and answers" in on_terminal(["help", "faq"], 80).out
+
+
 def test_a_guide_that_is_longer_than_the_screen_is_paged(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is both a guide and a command says where the flags are."""
     paged: list[str] = []
